@@ -1,0 +1,286 @@
+"""A catalogue in a folder: SQLite holds the truth, FAISS is derived from it when opened."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from index.catalogue import CatalogueError, Hit, Item, Modality
+from index.filter import Filter
+
+DATABASE = "catalogue.sqlite"
+SCHEMA = 1
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+
+_TABLES = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the vector's number in FAISS, never used twice
+    id TEXT NOT NULL UNIQUE,
+    modality TEXT NOT NULL CHECK (modality IN ('image', 'sound')),
+    path TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    label TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    z BLOB NOT NULL
+) STRICT;
+CREATE INDEX items_label ON items (label);
+"""
+_COLUMNS = "id, modality, path, media_type, label, tags, metadata, created, updated"
+
+
+class LocalCatalogue:
+    """Items and their vectors in one folder on this machine; exact search.
+
+    Every change is one SQLite transaction: it is there as a whole once the call returns, also after a crash. Safe to use from
+    many threads.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = threading.RLock()
+        settings = dict(connection.execute("SELECT key, value FROM settings"))
+        self._fingerprint = settings["fingerprint"]
+        self.dimension = int(settings["dimension"])
+        self.root = (folder / settings["root"]).resolve()
+        self._indexes = {modality: self._load(modality) for modality in MODALITIES}
+
+    @classmethod
+    def create(cls, folder: Path, fingerprint: str, dimension: int, root: Path) -> LocalCatalogue:
+        """Make a new catalogue.
+
+        Args:
+            folder: where it will lie.
+            fingerprint: of the bundle that makes the vectors.
+            dimension: length of a vector.
+            root: the folder below which all items' files lie; kept relative to `folder`, so both may move together.
+
+        Raises:
+            CatalogueError: there already is one, or the folder can't be written.
+        """
+        if (folder / DATABASE).exists():
+            raise CatalogueError(f"{folder} already holds a catalogue; name another folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            connection = _connect(folder / DATABASE)
+            settings = {
+                "fingerprint": fingerprint,
+                "dimension": str(dimension),
+                "root": os.path.relpath(root.resolve(), folder.resolve()),
+            }
+            with connection:
+                connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA};")
+                connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+        except (OSError, sqlite3.Error) as error:
+            raise CatalogueError(f"{folder} can't be written ({error}); name another folder") from None
+        return cls(folder, connection)
+
+    @classmethod
+    def open(cls, folder: Path) -> LocalCatalogue:
+        """Open a catalogue.
+
+        Raises:
+            CatalogueError: there is none, or it can't be read.
+        """
+        file = folder / DATABASE
+        if not file.is_file():
+            raise CatalogueError(f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}'")
+        try:
+            connection = _connect(file)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version != SCHEMA:
+                raise CatalogueError(f"{folder} has schema {version}, this version reads {SCHEMA}; build it again")
+            return cls(folder, connection)
+        except (sqlite3.Error, KeyError, ValueError) as error:
+            if isinstance(error, CatalogueError):
+                raise
+            raise CatalogueError(f"{folder} can't be read ({error}); build it again with 'bma index build'") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the bundle that made the vectors."""
+        return self._fingerprint
+
+    def put(self, items: Sequence[Item], vectors: npt.NDArray[np.float32]) -> None:
+        """Add items, or replace those whose id is there, with their unit vectors `[N, d]`: all of them or none.
+
+        Raises:
+            ValueError: vectors of another shape, or not of unit length.
+            CatalogueError: the disk is full or the folder can't be written; nothing has changed.
+        """
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        if vectors.shape != (len(items), self.dimension):
+            raise ValueError(f"vectors must be [{len(items)}, {self.dimension}], not {list(vectors.shape)}")
+        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+            raise ValueError("vectors must have unit length")
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        added: dict[Modality, list[tuple[int, npt.NDArray[np.float32]]]] = {modality: [] for modality in MODALITIES}
+        removed: dict[Modality, list[int]] = {modality: [] for modality in MODALITIES}
+        with self._lock:
+            with self._transaction() as connection:
+                for item, vector in zip(items, vectors, strict=True):
+                    old = connection.execute(
+                        "DELETE FROM items WHERE id = ? RETURNING number, modality, created", (item.id,)
+                    ).fetchone()
+                    if old:
+                        removed[old[1]].append(old[0])
+                    number = connection.execute(
+                        f"INSERT INTO items ({_COLUMNS}, z) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (*_cells(item, created=old[2] if old else now, updated=now), vector.tobytes()),
+                    ).lastrowid
+                    added[item.modality].append((int(number or 0), vector))
+            for modality in MODALITIES:
+                self._apply(modality, removed[modality], added[modality])
+
+    def get(self, id: str) -> Item | None:
+        """An item by its id."""
+        with self._lock:
+            cells = self._connection.execute(f"SELECT {_COLUMNS} FROM items WHERE id = ?", (id,)).fetchone()
+        return _item(cells) if cells else None
+
+    def delete(self, id: str) -> bool:
+        """Remove an item; whether it was there."""
+        with self._lock:
+            with self._transaction() as connection:
+                old = connection.execute("DELETE FROM items WHERE id = ? RETURNING number, modality", (id,)).fetchone()
+            if old:
+                self._apply(old[1], [old[0]], [])
+        return old is not None
+
+    def list(self, filter: Filter | None = None) -> Iterator[Item]:
+        """Items in the order in which they came, as they are when the call begins."""
+        condition, values = (filter or Filter()).sql()
+        with self._lock:
+            table = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM items WHERE {condition} ORDER BY number", values
+            ).fetchall()
+        return map(_item, table)
+
+    def count(self) -> dict[Modality, int]:
+        """How many items of each modality there are."""
+        return {modality: self._indexes[modality].ntotal for modality in MODALITIES}
+
+    def search(
+        self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
+    ) -> list[list[Hit]]:
+        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
+
+        Exact; ties go to the item that came first. Fewer than k come back only where fewer match.
+        """
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise ValueError(f"vectors must be [Q, {self.dimension}], not {list(vectors.shape)}")
+        if k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        with self._lock:
+            index, params = self._indexes[modality], None
+            available = index.ntotal
+            if filter is not None:
+                condition, values = filter.sql()
+                passing = np.array(
+                    self._connection.execute(
+                        f"SELECT number FROM items WHERE modality = ? AND {condition}", [modality, *values]
+                    ).fetchall(),
+                    dtype=np.int64,
+                ).reshape(-1)
+                available = len(passing)
+                params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(passing))
+            k = min(k, available)
+            if k == 0 or not len(vectors):
+                return [[] for _ in vectors]
+            scores, numbers = index.search(vectors, k, params=params)
+            items = self._items(numbers)
+        return [
+            [Hit(items[number], float(score)) for score, number in sorted(zip(row, found, strict=True), key=_rank)]
+            for row, found in zip(scores.tolist(), numbers.tolist(), strict=True)
+        ]
+
+    def file(self, item: Item) -> Path:
+        """Where an item's content lies.
+
+        Raises:
+            CatalogueError: the path leads out of the catalogue's root, or the file is gone.
+        """
+        path = (self.root / item.path).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
+            raise CatalogueError(f"the file of item {item.id} is no longer in its place; put it back, or build the index again")
+        return path
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        except sqlite3.Error as error:
+            raise CatalogueError(f"{self.folder} can't be written ({error}); nothing has changed") from None
+
+    def _items(self, numbers: npt.NDArray[np.int64]) -> dict[int, Item]:
+        wanted = json.dumps(np.unique(numbers).tolist())
+        table = self._connection.execute(
+            f"SELECT number, {_COLUMNS} FROM items WHERE number IN (SELECT value FROM json_each(?))", (wanted,)
+        )
+        return {number: _item(cells) for number, *cells in table}
+
+    def _load(self, modality: Modality) -> Any:
+        index = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dimension))
+        table = self._connection.execute("SELECT number, z FROM items WHERE modality = ? ORDER BY number", (modality,))
+        while part := table.fetchmany(65536):
+            numbers = np.array([number for number, _ in part], dtype=np.int64)
+            vectors = np.frombuffer(b"".join(z for _, z in part), dtype=np.float32).reshape(-1, self.dimension)
+            index.add_with_ids(vectors, numbers)
+        return index
+
+    def _apply(
+        self, modality: Modality, removed: Sequence[int], added: Sequence[tuple[int, npt.NDArray[np.float32]]]
+    ) -> None:
+        index = self._indexes[modality]
+        gone = set(removed)
+        kept = {number: vector for number, vector in added if number not in gone}  # an id put twice in one call
+        if removed:
+            index.remove_ids(np.array(removed, dtype=np.int64))
+        if kept:
+            index.add_with_ids(np.stack(list(kept.values())), np.array(list(kept), dtype=np.int64))
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=10)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _cells(item: Item, created: str, updated: str) -> tuple[str, ...]:
+    tags, metadata = json.dumps(item.tags), json.dumps(item.metadata, allow_nan=False)
+    return (item.id, item.modality, item.path, item.media_type, item.label, tags, metadata, created, updated)
+
+
+def _item(cells: Sequence[Any]) -> Item:
+    id, modality, path, media_type, label, tags, metadata, created, updated = cells
+    return Item(id, modality, path, media_type, label, tuple(json.loads(tags)), json.loads(metadata), created, updated)
+
+
+def _rank(scored: tuple[float, int]) -> tuple[float, int]:
+    score, number = scored
+    return -score, number

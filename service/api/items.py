@@ -1,0 +1,98 @@
+"""Items of the catalogue: what they are, their content, their thumbnails."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+from fastapi.responses import FileResponse
+
+from index.catalogue import Catalogue, Item
+from service.api.uploads import engine_of
+from service.engine import Engine
+from service.problems import Problem, media_problem
+from service.schemas import ItemAnswer, ProblemDocument
+from training.model.media.source import MediaError
+from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
+
+NOT_FOUND = {
+    "description": "No such item, or its file is gone",
+    "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
+}
+
+router = APIRouter(prefix="/v1/items", tags=["items"], responses={404: NOT_FOUND})
+
+EngineDependency = Annotated[Engine, Depends(engine_of)]
+Id = Annotated[str, Path(description="The item's id.", examples=["test-0042:image"])]
+# The browser may show pictures and play sounds, and nothing else: no scripts in an SVG or HTML that calls itself a picture.
+_GUARD = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; media-src 'self'; sandbox"}
+
+
+@router.get("/{id}", summary="An item")
+async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
+    """What the catalogue knows of an item."""
+    item = await _find(engine, id)
+    return ItemAnswer(
+        id=item.id,
+        modality=item.modality,
+        media_type=item.media_type,
+        label=item.label,
+        tags=list(item.tags),
+        metadata=item.metadata,
+        created=item.created,
+        updated=item.updated,
+        **links(item.id),
+    )
+
+
+@router.get(
+    "/{id}/content",
+    summary="An item's file",
+    response_class=FileResponse,
+    responses={200: {"description": "The file as it is", "content": {"image/*": {}, "audio/*": {}, "video/*": {}}}},
+)
+async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
+    """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
+    item = await _find(engine, id)
+    file = await engine.call(_catalogue(engine).file, item)
+    return FileResponse(file, media_type=item.media_type, headers=_GUARD)
+
+
+@router.get(
+    "/{id}/thumbnail",
+    summary="A small picture of an item",
+    response_class=Response,
+    responses={200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}}},
+)
+async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
+    """The image scaled down, or the sound's spectrogram."""
+    item = await _find(engine, id)
+    file = await engine.call(_catalogue(engine).file, item)
+    try:
+        if item.modality == "image":
+            picture, media_type = await engine.call(lambda: image_thumbnail(file, name=item.id)), "image/jpeg"
+        else:
+            picture, media_type = await engine.call(lambda: sound_thumbnail(file, name=item.id)), "image/png"
+    except MediaError as error:
+        raise Problem("content-gone", media_problem(error).detail) from None
+    return Response(picture, media_type=media_type, headers={**_GUARD, "cache-control": "private, max-age=3600"})
+
+
+def links(id: str) -> dict[str, str]:
+    """Where an item's content and thumbnail are."""
+    return {"content": f"/v1/items/{id}/content", "thumbnail": f"/v1/items/{id}/thumbnail"}
+
+
+def _catalogue(engine: Engine) -> Catalogue:
+    if engine.catalogue is None:
+        raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")
+    return engine.catalogue
+
+
+async def _find(engine: Engine, id: str) -> Item:
+    item = await engine.call(_catalogue(engine).get, id)
+    if item is None:
+        raise Problem("no-such-item", f"There is no item '{id[:140]}'; ids come with search results.")
+    return item
+
+

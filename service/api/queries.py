@@ -1,0 +1,203 @@
+"""Queries by example: embed, classify, search."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, Depends, Query
+
+from index.catalogue import Hit
+from index.filter import Filter, FilterError
+from service.api.items import links
+from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
+from service.engine import Engine, Upload
+from service.problems import Problem, media_problem
+from service.schemas import (
+    ClassifyAnswer,
+    ClassProbability,
+    Classified,
+    EmbedAnswer,
+    Embedded,
+    ProblemDocument,
+    SearchAnswer,
+    Searched,
+    SearchHit,
+)
+from training.model.media.source import MediaError
+from training.model.memory import Modality
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": what, "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}
+    for status, what in (
+        (400, "The body can't be parsed"),
+        (409, "The model has no class head, or the service no catalogue"),
+        (413, "Too large or too many files"),
+        (415, "Not a format that is read"),
+        (422, "No file, a damaged or empty one, or a parameter out of range"),
+    )
+}
+
+router = APIRouter(prefix="/v1", tags=["queries"], responses=ERRORS)
+
+EngineDependency = Annotated[Engine, Depends(engine_of)]
+
+
+@router.post("/embed", summary="Vectors of images or sounds", response_model_exclude_unset=True)
+async def embed(
+    engine: EngineDependency,
+    image: ImageFiles = [],  # noqa: B006 - FastAPI copies it
+    sound: SoundFiles = [],  # noqa: B006
+    include: Annotated[str, Query(description="`h`, `z`, or both as `h,z`.", pattern="^(h|z|h,z|z,h)$")] = "h,z",
+    encoding: Annotated[Literal["float", "base64"], Query(description="Numbers, or base64 of little-endian float32.")] = "float",
+) -> EmbedAnswer:
+    """The representation `h` ([visual ; sound]) and the projection `z` (unit norm) of each file."""
+    uploads, modality = await read_uploads(engine, image, sound)
+    decoded = await _decode(engine, uploads, modality)
+    embedding = await engine.embed(decoded.packed, modality)
+    encode = _base64 if encoding == "base64" else _floats
+    wanted = include.split(",")
+
+    def result(upload: Upload, place: int) -> Embedded:
+        vectors = {key: encode(getattr(embedding, key)[place]) for key in ("h", "z") if key in wanted}
+        return Embedded(name=upload.name, **vectors)
+
+    results = [
+        Embedded(name=upload.name, error=error) if error else result(upload, place)
+        for upload, error, place in decoded.places(uploads)
+    ]
+    return EmbedAnswer(model=engine.embedder.bundle.name, results=results)
+
+
+@router.post("/classify", summary="Classes of images or sounds", response_model_exclude_unset=True)
+async def classify(
+    engine: EngineDependency,
+    image: ImageFiles = [],  # noqa: B006
+    sound: SoundFiles = [],  # noqa: B006
+) -> ClassifyAnswer:
+    """The model's classes with their probabilities, best first."""
+    uploads, modality = await read_uploads(engine, image, sound)
+    labels = engine.embedder.labels(modality)
+    if not labels:
+        raise Problem("no-class-head", f"This model has no class head for {modality}s; train it on rows with labels.")
+    decoded = await _decode(engine, uploads, modality)
+    embedding = await engine.embed(decoded.packed, modality)
+    probabilities = await engine.classify(embedding.h, modality)
+
+    def result(upload: Upload, place: int) -> Classified:
+        ranked = sorted(zip(labels, probabilities[place].tolist(), strict=True), key=lambda pair: -pair[1])
+        return Classified(name=upload.name, classes=[ClassProbability(label=x, probability=p) for x, p in ranked])
+
+    results = [
+        Classified(name=upload.name, error=error) if error else result(upload, place)
+        for upload, error, place in decoded.places(uploads)
+    ]
+    return ClassifyAnswer(model=engine.embedder.bundle.name, results=results)
+
+
+K = Annotated[int, Query(ge=1, le=1000, description="How many hits for each file.")]
+FilterText = Annotated[
+    str | None,
+    Query(
+        description='Conditions on the hits, a JSON object with `label`, `tags`, `ids`, `metadata`.',
+        examples=['{"label": ["train", "boat"], "metadata": {"year": {"gte": 2020}}}'],
+    ),
+]
+
+
+@router.post("/search/images", summary="Images that match a sound or an image", response_model_exclude_unset=True)
+async def search_images(
+    engine: EngineDependency,
+    sound: SoundFiles = [],  # noqa: B006
+    image: ImageFiles = [],  # noqa: B006
+    k: K = 10,
+    filter: FilterText = None,
+) -> SearchAnswer:
+    """The catalogue's images nearest to each file, best first."""
+    return await _search(engine, image, sound, "image", k, filter)
+
+
+@router.post("/search/sounds", summary="Sounds that match an image or a sound", response_model_exclude_unset=True)
+async def search_sounds(
+    engine: EngineDependency,
+    image: ImageFiles = [],  # noqa: B006
+    sound: SoundFiles = [],  # noqa: B006
+    k: K = 10,
+    filter: FilterText = None,
+) -> SearchAnswer:
+    """The catalogue's sounds nearest to each file, best first."""
+    return await _search(engine, image, sound, "sound", k, filter)
+
+
+async def _search(
+    engine: Engine, image: list[Any], sound: list[Any], target: Modality, k: int, filter_text: str | None
+) -> SearchAnswer:
+    uploads, modality = await read_uploads(engine, image, sound)
+    if engine.catalogue is None:
+        raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")
+    try:
+        condition = Filter.parse(filter_text) if filter_text is not None else None
+    except FilterError as error:
+        raise Problem("invalid-request", f"{error}.") from None
+    decoded = await _decode(engine, uploads, modality)
+    embedding = await engine.embed(decoded.packed, modality)
+    found = await engine.search(embedding.z, target, k, condition)
+    results = [
+        Searched(name=upload.name, error=error) if error else Searched(name=upload.name, hits=list(map(_hit, found[place])))
+        for upload, error, place in decoded.places(uploads)
+    ]
+    return SearchAnswer(model=engine.embedder.bundle.name, results=results)
+
+
+class _Decoded:
+    """The decoded files of a request, and the errors of those that failed."""
+
+    def __init__(self, outcomes: Sequence[npt.NDArray[Any] | MediaError]) -> None:
+        self.packed = [outcome for outcome in outcomes if not isinstance(outcome, MediaError)]
+        self.errors = [media_problem(outcome) if isinstance(outcome, MediaError) else None for outcome in outcomes]
+
+    def places(self, uploads: Sequence[Upload]) -> list[tuple[Upload, ProblemDocument | None, int]]:
+        """Each upload with its error, or with its place among the decoded ones."""
+        places, place = [], 0
+        for upload, problem in zip(uploads, self.errors, strict=True):
+            error = ProblemDocument(**problem.document()) if problem else None
+            places.append((upload, error, place))
+            place += error is None
+        return places
+
+
+async def _decode(engine: Engine, uploads: list[Upload], modality: Modality) -> _Decoded:
+    """Decode a request's files; when all fail, the first one's problem is the answer."""
+    decoded = _Decoded(await engine.decode(uploads, modality))
+    if not decoded.packed:
+        first = next(problem for problem in decoded.errors if problem)
+        if len(uploads) > 1:
+            first.extra["errors"] = [problem.document() for problem in decoded.errors[1:] if problem]
+        raise first
+    return decoded
+
+
+def _hit(hit: Hit) -> SearchHit:
+    item = hit.item
+    return SearchHit(
+        id=item.id,
+        score=hit.score,
+        modality=item.modality,
+        media_type=item.media_type,
+        label=item.label,
+        tags=list(item.tags),
+        metadata=item.metadata,
+        **links(item.id),
+    )
+
+
+def _floats(vector: npt.NDArray[np.float32]) -> list[float]:
+    numbers: list[float] = vector.tolist()
+    return numbers
+
+
+def _base64(vector: npt.NDArray[np.float32]) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")

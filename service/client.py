@@ -1,0 +1,132 @@
+"""A client for the service; needs httpx alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+File = str | Path | bytes
+
+
+class ServiceError(Exception):
+    """An answer that is an error: `status`, and the problem document in `problem`."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"the service answered {status}"))
+        self.status = status
+        self.problem = dict(problem)
+
+
+class Client:
+    """Asks a running service.
+
+    Each query takes one file or several (a path, or bytes) under the modality that it is, and returns the answer's
+    `results`, one per file, in order.
+
+    Args:
+        url: of the service, such as `http://127.0.0.1:8000`.
+        timeout: seconds to wait for an answer.
+        transport: an httpx transport, for tests and proxies.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+
+    def search_images(
+        self,
+        *,
+        sound: File | Sequence[File] = (),
+        image: File | Sequence[File] = (),
+        k: int = 10,
+        filter: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Images that match a sound (or an image): `[{"name", "hits": [{"id", "score", …}]}]`."""
+        return self._query("/v1/search/images", image, sound, {"k": k, **_filter(filter)})
+
+    def search_sounds(
+        self,
+        *,
+        image: File | Sequence[File] = (),
+        sound: File | Sequence[File] = (),
+        k: int = 10,
+        filter: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Sounds that match an image (or a sound)."""
+        return self._query("/v1/search/sounds", image, sound, {"k": k, **_filter(filter)})
+
+    def classify(self, *, image: File | Sequence[File] = (), sound: File | Sequence[File] = ()) -> list[dict[str, Any]]:
+        """Classes, best first: `[{"name", "classes": [{"label", "probability"}]}]`."""
+        return self._query("/v1/classify", image, sound, {})
+
+    def embed(
+        self, *, image: File | Sequence[File] = (), sound: File | Sequence[File] = (), include: str = "h,z"
+    ) -> list[dict[str, Any]]:
+        """Vectors: `[{"name", "h": […], "z": […]}]`."""
+        return self._query("/v1/embed", image, sound, {"include": include})
+
+    def item(self, id: str) -> dict[str, Any]:
+        """An item of the catalogue."""
+        return self._get(f"/v1/items/{id}")
+
+    def content(self, id: str) -> bytes:
+        """An item's file."""
+        return self._checked(self._http.get(f"/v1/items/{id}/content")).content
+
+    def model(self) -> dict[str, Any]:
+        """The model that serves, its catalogue and limits."""
+        return self._get("/v1/model")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _get(self, path: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._checked(self._http.get(path)).json()
+        return answer
+
+    def _query(
+        self, path: str, image: File | Sequence[File], sound: File | Sequence[File], parameters: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        files = [("image", _part(file)) for file in _several(image)] + [("sound", _part(file)) for file in _several(sound)]
+        answer = self._checked(self._http.post(path, params=parameters, files=files))
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.is_success:
+            return answer
+        try:
+            problem = answer.json()
+        except ValueError:
+            problem = {}
+        raise ServiceError(answer.status_code, problem if isinstance(problem, dict) else {})
+
+
+def _several(files: File | Sequence[File]) -> Sequence[File]:
+    return [files] if isinstance(files, str | Path | bytes) else files
+
+
+def _part(file: File) -> tuple[str, bytes]:
+    if isinstance(file, bytes):
+        return "the file", file
+    path = Path(file)
+    return path.name, path.read_bytes()
+
+
+def _filter(filter: Mapping[str, Any] | None) -> dict[str, str]:
+    return {} if filter is None else {"filter": json.dumps(filter)}

@@ -1,0 +1,148 @@
+"""Errors over HTTP: RFC 9457 problem documents, one table from kind to status."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from index.catalogue import CatalogueError
+from training.model.media.source import (
+    DamagedMedia,
+    EmptyMedia,
+    MediaError,
+    MediaTooLarge,
+    MissingMedia,
+    UnsupportedMedia,
+)
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:bma:problem:"
+
+# kind: status and title; the kind is the stable end of a problem's `type`
+KINDS: dict[str, tuple[int, str]] = {
+    "empty-media": (422, "The file is empty"),
+    "damaged-media": (422, "The file is damaged"),
+    "unsupported-media": (415, "The file's format is not supported"),
+    "media-too-large": (413, "The file is too large to decode"),
+    "upload-too-large": (413, "The upload is too large"),
+    "too-many-files": (413, "Too many files in one request"),
+    "no-file": (422, "No file was sent"),
+    "invalid-request": (422, "The request is not valid"),
+    "malformed-body": (400, "The body can't be parsed"),
+    "not-found": (404, "There is nothing here"),
+    "no-such-item": (404, "There is no such item"),
+    "content-gone": (404, "The item's file is gone"),
+    "method-not-allowed": (405, "The method is not allowed here"),
+    "no-class-head": (409, "The model has no class head"),
+    "no-catalogue": (409, "The service has no catalogue"),
+    "not-ready": (503, "The service is not ready"),
+    "internal": (500, "Something went wrong inside the service"),
+}
+
+_MEDIA_KINDS: dict[type[MediaError], str] = {
+    EmptyMedia: "empty-media",
+    DamagedMedia: "damaged-media",
+    UnsupportedMedia: "unsupported-media",
+    MediaTooLarge: "media-too-large",
+    MissingMedia: "content-gone",
+}
+
+log = logging.getLogger("bma.service")
+
+
+class Problem(Exception):
+    """An answer that is an error.
+
+    Args:
+        kind: one of `KINDS`.
+        detail: one sentence: what is wrong and what to do.
+        extra: further members of the document.
+    """
+
+    def __init__(self, kind: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.kind, self.detail, self.extra = kind, detail, extra
+        self.status, self.title = KINDS[kind]
+
+    def document(self) -> dict[str, Any]:
+        """The problem document."""
+        return {
+            "type": URN + self.kind,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+    def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
+        """The whole answer."""
+        return JSONResponse(self.document(), self.status, headers, MEDIA_TYPE)
+
+
+def media_problem(error: MediaError) -> Problem:
+    """What is wrong with a file, as a problem."""
+    return Problem(_MEDIA_KINDS.get(type(error), "damaged-media"), _sentence(str(error)))
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error of an application into a problem document."""
+
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(CatalogueError)
+    async def catalogue(request: Request, error: CatalogueError) -> JSONResponse:
+        return Problem("content-gone", _sentence(str(error))).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        return Problem("invalid-request", _explain(error), errors=[_where(entry) for entry in error.errors()]).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            detail = f"There is no {request.url.path} here; /docs lists every path."
+            return Problem("not-found", detail).response(headers)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (headers or {}).get("allow", "another method")
+            detail = f"{request.method} is not allowed on {request.url.path}; use {allowed}."
+            return Problem("method-not-allowed", detail).response(headers)
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            detail = f"The body can't be parsed ({error.detail}); send multipart/form-data with files in fields."
+            return Problem("malformed-body", detail).response(headers)
+        document = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
+        return JSONResponse({**document, "detail": str(error.detail)}, error.status_code, headers, MEDIA_TYPE)
+
+    @app.exception_handler(Exception)
+    async def internal(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return Problem("internal", "The service failed on this request; its log says why. Try again later.").response()
+
+
+def _explain(error: RequestValidationError) -> str:
+    parts = [f"{place['in']} '{place['name']}': {place['message']}" for place in map(_where, error.errors())]
+    return _sentence("; ".join(dict.fromkeys(parts)))
+
+
+def _where(entry: Any) -> dict[str, str]:
+    location = [str(part) for part in entry["loc"]]
+    message = str(entry["msg"])
+    if location[0] == "body" and entry["type"] != "missing":
+        message = "takes a file; with curl write -F field=@path"
+    return {
+        "in": "field" if location[0] == "body" else location[0],
+        "name": location[1] if len(location) > 1 else "",
+        "message": message[:1].lower() + message[1:],
+    }
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else text + "."

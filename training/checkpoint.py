@@ -1,0 +1,102 @@
+"""Checkpoints of a run: safetensors written atomically, the last few kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+KEPT = 3
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be written or read; `str()` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The `checkpoints/` folder of a run."""
+
+    folder: Path
+
+    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Path:
+        """Write the state after `step` steps; the file appears whole or not at all, and older ones go only then.
+
+        Raises:
+            CheckpointError: the disk is full or the folder can't be written; earlier checkpoints are untouched.
+        """
+        tensors = {f"model.{key}": tensor.contiguous() for key, tensor in model.state_dict().items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{index}.{key}": value.contiguous() for key, value in state.items()})
+        file = self.folder / f"step-{step:08d}.safetensors"
+        draft: Path | None = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
+            os.close(handle)
+            draft = Path(name)
+            save_file(tensors, draft, metadata={"step": json.dumps(step)})
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CheckpointError(
+                f"the checkpoint of step {step} could not be written to {self.folder} ({reason}); "
+                "earlier checkpoints are untouched: make room and go on with --resume"
+            ) from None
+        finally:
+            if draft is not None:
+                draft.unlink(missing_ok=True)
+        for old in self.files()[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return file
+
+    def files(self) -> list[Path]:
+        """Complete checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+    def load_last(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Put the newest readable checkpoint into model and optimizer; returns its step, 0 where there is none.
+
+        Raises:
+            CheckpointError: there are checkpoints, but not one can be read.
+        """
+        files = self.files()
+        for file in reversed(files):
+            try:
+                step, tensors = _read(file)
+            except (SafetensorError, OSError, ValueError):
+                continue  # an older one is behind it
+            _restore(tensors, model, optimizer)
+            return step
+        if files:
+            raise CheckpointError(f"no checkpoint in {self.folder} can be read; start again without --resume")
+        return 0
+
+
+def _read(file: Path) -> tuple[int, dict[str, Tensor]]:
+    with safe_open(file, framework="pt") as stream:
+        metadata = stream.metadata() or {}
+        return int(metadata["step"]), {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+
+
+def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    model.load_state_dict({key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")})
+    parameters = list(model.parameters())
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            index, key = int(name.split(".")[1]), name.split(".", 2)[2]
+            if tensor.shape == parameters[index].shape:
+                # moments must lie in memory as their parameter does: fused optimizers walk both in storage order
+                tensor = torch.empty_like(parameters[index], requires_grad=False).copy_(tensor)
+            state.setdefault(index, {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,165 @@
+"""Commands that learn and measure: data, train, evaluate, embed. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+DATA_HELP = "a packed data set, a rows file, or the rows file's folder"
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers to `bma`'s."""
+    data = commands.add_parser("data", help="make and pack data sets").add_subparsers(dest="action", required=True)
+
+    demo = data.add_parser("demo", help="draw and synthesise the demo data set: files and rows.csv")
+    demo.add_argument("out", type=Path, metavar="OUT", help="folder for the files and rows.csv")
+    demo.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default 0)")
+    demo.set_defaults(run=data_demo)
+
+    pack = data.add_parser("pack", help="make a rows file fast to read")
+    pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file")
+    pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
+    pack.add_argument("--image-size", type=int, default=224, help="pixels; the model's image_size (default 224)")
+    pack.set_defaults(run=data_pack)
+
+    train = commands.add_parser("train", help="train a model")
+    train.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
+    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder; the bundle becomes RUN/model")
+    train.add_argument("--preset", choices=("paper", "small", "demo"), help="where the keys start (default small)")
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint, with the run's own keys")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    train.set_defaults(run=run_train)
+
+    evaluate = commands.add_parser("evaluate", help="score a bundle: linear probe, kNN, retrieval")
+    evaluate.add_argument("bundle", type=Path, metavar="BUNDLE")
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
+    evaluate.add_argument("--probe", type=Path, metavar="DATA", help="fit and score the probes on this other data set")
+    evaluate.add_argument("--raw", action="store_true", help="also probe raw 32 x 32 pixels and raw log-mels")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    evaluate.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    evaluate.set_defaults(run=run_evaluate)
+
+    embed = commands.add_parser("embed", help="write h and z of files to an .npz")
+    embed.add_argument("bundle", type=Path, metavar="BUNDLE")
+    embed.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images or sounds, told apart by their content")
+    embed.add_argument("--out", type=Path, required=True, metavar="X.npz", help="arrays name, modality, h, z")
+    embed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    embed.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    embed.set_defaults(run=run_embed)
+
+
+def data_demo(arguments: argparse.Namespace) -> None:
+    """`bma data demo`."""
+    from training.data.demo.dataset import make_demo
+
+    print(f"wrote {make_demo(arguments.out, arguments.seed)}")
+
+
+def data_pack(arguments: argparse.Namespace) -> None:
+    """`bma data pack`."""
+    from training.data.pack import pack
+    from training.model.config import PreprocessConfig
+
+    config = PreprocessConfig(image_size=arguments.image_size)
+    data = pack(arguments.rows, arguments.out, config.image_size, config.sample_rate)
+    print(f"packed {len(data.images)} images and {len(data.offsets) - 1} sounds of {len(data.rows)} rows into {data.folder}")
+    say_unreadable(data)
+
+
+def run_train(arguments: argparse.Namespace) -> None:
+    """`bma train`."""
+    from training.config import TrainingConfig, make_config
+    from training.data.pack import open_data
+    from training.run import RunError, read_config, train
+
+    config: TrainingConfig
+    if arguments.resume and (arguments.out / "config.json").is_file():
+        if arguments.preset or arguments.set:
+            raise RunError("--resume goes on with the run's own keys; leave out --preset and --set")
+        config = read_config(arguments.out)
+    else:
+        config = make_config(arguments.preset or "small", arguments.set)
+    data = open_data(arguments.data, config.image_size, config.sample_rate)
+    say_unreadable(data)
+    bundle = train(data, arguments.out, config, arguments.device, arguments.resume, str(arguments.data))
+    print(f"{arguments.out / 'model'} holds {bundle.name}")
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    """`bma evaluate`."""
+    from training.data.pack import open_data
+    from training.evaluate import evaluate, raw_probe
+    from training.features import Features
+    from training.model.bundle import MODALITIES
+    from training.model.embedder import Embedder
+
+    embedder = Embedder(arguments.bundle, arguments.device, arguments.precision, batch_size=128)
+    config = embedder.preprocessor.config
+
+    def features(data: Path) -> Features:
+        return Features(open_data(data, config.image_size, config.sample_rate), embedder)
+
+    data = features(arguments.data)
+    probe = features(arguments.probe) if arguments.probe else None
+    scores = evaluate(data, probe)
+    if arguments.raw:
+        for modality in MODALITIES:
+            if modality in scores:
+                scores[modality]["raw_probe"] = raw_probe(probe or data, modality)
+    print(json.dumps(scores, indent=2) if arguments.json else describe_scores(scores))
+
+
+def run_embed(arguments: argparse.Namespace) -> None:
+    """`bma embed`."""
+    import numpy as np
+
+    from training.model.embedder import Embedder
+    from training.model.media.image import image_type
+    from training.model.media.source import UnsupportedMedia
+    from training.model.memory import Modality
+    from training.progress import track
+
+    embedder = Embedder(arguments.bundle, arguments.device, arguments.precision)
+    modalities: list[Modality] = []
+    h, z = [], []
+    for file in track(arguments.files, "embedding", len(arguments.files)):
+        try:
+            image_type(file)
+            modality: Modality = "image"
+        except UnsupportedMedia:
+            modality = "sound"
+        embedding = embedder.embed([file], modality)
+        modalities.append(modality)
+        h.append(embedding.h)
+        z.append(embedding.z)
+    names = np.array([str(file) for file in arguments.files])
+    with arguments.out.open("wb") as stream:
+        np.savez(stream, name=names, modality=np.array(modalities), h=np.concatenate(h), z=np.concatenate(z))
+    print(f"wrote h {list(np.concatenate(h).shape)} and z {list(np.concatenate(z).shape)} to {arguments.out}")
+
+
+def describe_scores(scores: dict[str, Any]) -> str:
+    """Scores as lines to read."""
+    lines = []
+    for modality in ("image", "sound"):
+        if modality in scores:
+            part = scores[modality]
+            raw = f", the same probe on raw inputs {part['raw_probe']:.3f}" if "raw_probe" in part else ""
+            lines.append(f"{modality}: linear probe {part['probe']:.3f}{raw}, kNN {part['knn']:.3f}")
+    for way in ("sound_to_image", "image_to_sound"):
+        if way in scores:
+            part = scores[way]
+            hits = ", ".join(f"hit@{k} {part[f'hit@{k}']:.3f}" for k in range(1, 6))
+            lines.append(f"{way.replace('_to_', ' to ')}: {hits}, mAP {part['map']:.3f} (chance {part['chance']:.3f})")
+    return "\n".join(lines)
+
+
+def say_unreadable(data: Any) -> None:
+    """Tell of files that were left out."""
+    if data.unreadable:
+        print(f"{data.unreadable} files could not be read and were left out; {data.folder / 'unreadable.csv'} lists them")

@@ -1,0 +1,154 @@
+"""Configuration of a training run: every key with its default, and the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from training.model.config import ConfigError, ModelConfig, PreprocessConfig, check_type
+from training.model.device import PRECISIONS
+
+UNPAIRED = ("none", "sounds", "images", "both")
+SECOND_VIEWS = ("single", "cyclic")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(ModelConfig, PreprocessConfig):
+    """Everything that decides a run. Defaults are preset `paper`'s; model and preprocessing keys stand beside these."""
+
+    preset: str = "paper"
+    steps: int = 5000  # the paper gives no length
+    seed: int = 0
+    batch_size: int = 256  # N pairs, and N unpaired items of each kind in use
+    checkpoint_every: int = 500  # steps
+    precision: str = "auto"  # of the encoders' convolutions: fp32, bf16, or auto by the hardware
+
+    learning_rate: float = 2e-4  # Adam
+    schedule: str = "constant"  # or cosine, to zero over the run
+    warmup: float = 0.0  # share of the run in which the learning rate rises from 0
+    tau_l: float = 0.1  # temperature of the losses, Eq. 4 and 5
+
+    unpaired: str = "none"  # none, sounds, images or both
+    unpaired_weight: float = 1.0  # factor on each L_unpair
+    unpaired_ramp: float = 0.0  # share of the run in which that factor rises from 0
+    second_view: str = "single"  # h of L_unpair's other view: single-hop as in Figure 4, or cyclic too
+
+    spec_masks: int = 2  # SpecAugment: masks of each kind
+    spec_frequency: int = 30  # widest, in mel bands
+    spec_time: int = 40  # widest, in frames
+    crop_scale: float = 0.08  # SimCLR: smallest share of the picture that a crop keeps
+    colour_jitter: float = 1.0  # SimCLR: strength of the colour jitter
+    paired_augment: bool = False  # the same augmentations on pairs (the paper has none)
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        PreprocessConfig.__post_init__(self)
+        for key, least in (("steps", 1), ("batch_size", 2), ("checkpoint_every", 1), ("seed", 0), ("spec_masks", 0)):
+            if getattr(self, key) < least:
+                raise ConfigError(f"'{key}' takes a whole number of at least {least}, not {getattr(self, key)}")
+        for key in ("learning_rate", "tau_l"):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"'{key}' takes a number above 0, not {getattr(self, key)}")
+        for key in ("warmup", "unpaired_ramp"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(f"'{key}' takes a share from 0 to 1, not {getattr(self, key)}")
+        if not 0 < self.crop_scale <= 1:
+            raise ConfigError(f"'crop_scale' takes a share above 0 and at most 1, not {self.crop_scale}")
+        for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"'{key}' takes a number of at least 0, not {getattr(self, key)}")
+        for key, choices in (
+            ("unpaired", UNPAIRED),
+            ("second_view", SECOND_VIEWS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, key) not in choices:
+                raise ConfigError(f"'{key}' takes one of {', '.join(choices)}, not {getattr(self, key)!r}")
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The keys that the model needs."""
+        return ModelConfig(**{key: getattr(self, key) for key in ModelConfig.keys()})
+
+    @property
+    def preprocess_config(self) -> PreprocessConfig:
+        """The keys that preprocessing needs."""
+        return PreprocessConfig(**{key: getattr(self, key) for key in PreprocessConfig.keys()})
+
+    @property
+    def uses_unpaired_sounds(self) -> bool:
+        """Whether L_unpair for sounds is part of the loss."""
+        return self.unpaired in ("sounds", "both")
+
+    @property
+    def uses_unpaired_images(self) -> bool:
+        """Whether L_unpair for images is part of the loss."""
+        return self.unpaired in ("images", "both")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The paper's numbers, nothing of ours added.
+    "paper": {},
+    # The same at 64 x 64 pixels and a quarter of the width, for experiments on a CPU.
+    "small": {
+        "image_size": 64,
+        "width": 0.25,
+        "slots": 500,
+        "batch_size": 128,
+        "steps": 600,
+        "checkpoint_every": 200,
+    },
+    # What makes `bma demo` good within its time on two cores.
+    "demo": {
+        "image_size": 64,
+        "width": 0.25,
+        "slots": 200,
+        "n_mels": 80,
+        "n_frames": 100,
+        "hop_length": 440,
+        "win_length": 880,
+        "batch_size": 128,
+        "steps": 800,
+        "checkpoint_every": 100,
+    },
+}
+
+
+def make_config(preset: str, overrides: Iterable[str] = ()) -> TrainingConfig:
+    """A preset with `key=value` overrides.
+
+    Raises:
+        ConfigError: unknown preset or key, or a value of the wrong kind.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"there is no preset '{preset}'; presets are {', '.join(PRESETS)}")
+    return TrainingConfig(**{**PRESETS[preset], **parse_overrides(overrides), "preset": preset})
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """`["steps=100", "width=0.5"]` as typed values. Raises `ConfigError`."""
+    keys = TrainingConfig.keys()
+    values: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes key=value, not '{text}'")
+        if key not in keys or key == "preset":
+            raise ConfigError(f"there is no key '{key}' to set; keys are {', '.join(k for k in keys if k != 'preset')}")
+        values[key] = _parse(key, value, keys[key])
+    return values
+
+
+def _parse(key: str, text: str, kind: type) -> Any:
+    value: Any = text
+    try:
+        if kind is bool:
+            value = {"true": True, "false": False}.get(text.lower(), text)
+        elif kind in (int, float):
+            value = kind(text)
+    except ValueError:
+        pass  # check_type says what the key takes
+    return check_type(key, value, kind, "--set")

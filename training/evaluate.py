@@ -1,0 +1,150 @@
+"""How good a bundle is: linear probe and kNN on frozen h, retrieval across modalities on z (section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from training.features import Features, select
+from training.model.bundle import MODALITIES
+from training.model.memory import Modality, other
+from training.model.preprocess import windows
+from training.probe import Labelled, accuracy, fit_head
+
+NEIGHBOURS = (1, 3, 5, 10, 20)
+RANKS = (1, 2, 3, 4, 5)
+
+
+class EvaluationError(ValueError):
+    """A data set that can't be evaluated on; `str()` says what is missing."""
+
+
+def evaluate(features: Features, probe: Features | None = None) -> dict[str, Any]:
+    """Scores of a model on a data set's test split.
+
+    Args:
+        features: of the data set whose test split is retrieved from and, without `probe`, classified.
+        probe: of another data set to fit and score the probes on (transfer), the encoders frozen.
+
+    Returns:
+        `{"image": {"probe", "knn"}, "sound": {...}, "sound_to_image": {"hit@1" ... "hit@5", "map", "chance"},
+        "image_to_sound": {...}, "n": {...}}`; a part is absent where the data set has nothing to measure it on.
+
+    Raises:
+        EvaluationError: nothing can be measured.
+    """
+    result: dict[str, Any] = {"n": {}}
+    classified = probe or features
+    for modality in MODALITIES:
+        scores = _classification(classified, modality)
+        if scores:
+            result[modality] = scores
+        for split in ("train", "val", "test"):
+            result["n"][f"{modality}_{split}"] = len(classified.split(split, modality)[0].numbers)
+    for modality in ("sound", "image"):
+        scores = _retrieval(features, modality)
+        if scores:
+            result[f"{modality}_to_{other(modality)}"] = scores
+    if len(result) == 1:
+        raise EvaluationError(
+            f"{classified.data.folder} has no labelled test rows to score (or no labelled train rows to fit a probe on)"
+        )
+    return result
+
+
+def _classification(features: Features, modality: Modality) -> dict[str, float]:
+    train_items, _ = features.split("train", modality)
+    names = sorted(set(train_items.labels))
+    train, val, test = (features.labelled(split, modality, names) for split in ("train", "val", "test"))
+    if len(names) < 2 or not len(test.labels):
+        return {}
+    head = fit_head(train, names, val)
+    return {"probe": accuracy(head, test), "knn": knn_accuracy(train, test, choose_k(train, val))}
+
+
+def _retrieval(features: Features, query: Modality) -> dict[str, float]:
+    queries, query_embedding = features.split("test", query)
+    targets, target_embedding = features.split("test", other(query))
+    if not queries.labels or not targets.labels:
+        return {}
+    return retrieval_scores(query_embedding.z, target_embedding.z, queries.labels, targets.labels)
+
+
+def retrieval_scores(
+    queries: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.float32],
+    query_labels: Sequence[str],
+    target_labels: Sequence[str],
+) -> dict[str, float]:
+    """Retrieval by cosine, right where the classes agree.
+
+    Args:
+        queries: unit vectors `[Q, d]`.
+        targets: unit vectors `[T, d]`.
+        query_labels: class of each query.
+        target_labels: class of each target.
+
+    Returns:
+        `hit@k` (share of queries with a target of their class among the k nearest, the paper's rank k), `map` (mean average
+        precision over the full ranking) and `chance` (hit@1 of a random order). Ties go to the earlier target.
+    """
+    right = np.asarray(query_labels)[:, None] == np.asarray(target_labels)[None, :]
+    order = np.argsort(-(queries @ targets.T), axis=1, kind="stable")
+    ranked = np.take_along_axis(right, order, axis=1)
+    scores = {f"hit@{k}": float(ranked[:, :k].any(axis=1).mean()) for k in RANKS}
+    precision = np.cumsum(ranked, axis=1) / np.arange(1, ranked.shape[1] + 1)
+    found = ranked.sum(axis=1)
+    average = np.where(found > 0, (precision * ranked).sum(axis=1) / np.maximum(found, 1), 0.0)
+    return {**scores, "map": float(average.mean()), "chance": float(right.mean())}
+
+
+def choose_k(train: Labelled, val: Labelled) -> int:
+    """The number of neighbours that does best on the validation split, 5 where there is none; ties go to the smaller."""
+    if not len(val.labels):
+        return min(5, len(train.labels))
+    usable = [k for k in NEIGHBOURS if k <= len(train.labels)]
+    return max(usable, key=lambda k: (knn_accuracy(train, val, k), -k))
+
+
+def knn_accuracy(train: Labelled, test: Labelled, k: int) -> float:
+    """Share of test items whose k nearest training items (by cosine of h) vote for their class; votes weigh by similarity,
+    shifted so that the k-th neighbour still counts."""
+    classes = int(max(train.labels.max(), test.labels.max())) + 1
+    unit = torch.nn.functional.normalize(train.features.float(), dim=1)
+    right = 0
+    for features, labels in zip(test.features.split(1024), test.labels.split(1024), strict=True):
+        similarity = torch.nn.functional.normalize(features.float(), dim=1) @ unit.T
+        nearest = similarity.topk(k, dim=1)
+        votes = torch.zeros(len(labels), classes).scatter_add_(1, train.labels[nearest.indices], nearest.values + 1)
+        right += int((votes.argmax(dim=1) == labels).sum())
+    return right / len(test.labels)
+
+
+def raw_probe(features: Features, modality: Modality) -> float:
+    """The linear probe's test accuracy on raw inputs: 32 x 32 pixels, or the log-mel of a sound's first window.
+
+    The yardstick for what the model adds to the data.
+    """
+    names = sorted(set(features.split("train", modality)[0].labels))
+    parts = []
+    for split in ("train", "val", "test"):
+        items, _ = features.split(split, modality)
+        parts.append(select(_raw(features, items.numbers, modality), items.labels, names))
+    train, val, test = parts
+    return accuracy(fit_head(train, names, val), test)
+
+
+def _raw(features: Features, numbers: npt.NDArray[np.int32], modality: Modality) -> Tensor:
+    if modality == "image":
+        pixels = torch.from_numpy(np.array(features.data.images[numbers])).float() / 255
+        small = torch.nn.functional.interpolate(pixels, size=(32, 32), mode="bilinear", antialias=True)
+        return small.flatten(1)
+    preprocessor = features.embedder.bundle.preprocessor
+    samples = preprocessor.config.window_samples
+    first = [windows(torch.from_numpy(np.array(features.data.wave(int(n)))), samples)[:1] for n in numbers]
+    return torch.cat([preprocessor.sound(window).flatten(1) for window in first])

@@ -1,0 +1,43 @@
+"""Contrastive losses L_pair and L_unpair: one formula over two views of a batch (Eq. 4, 5)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float) -> Tensor:
+    """Noise contrastive loss with the sum over all positives inside the logarithm.
+
+    The 2N projections are compared by cosine; each one's positives are the others of its clip, its own counterpart among
+    them, and the denominator holds every projection but itself (so positives too), as Eq. 4 and 5 are written.
+
+    Args:
+        first: float `[N, d]`: z^v of pairs for L_pair; z^{v,s} of unpaired items for L_unpair.
+        second: float `[N, d]`, row i the counterpart of row i: z^s; z^{s,v}.
+        clip: int64 `[N]`, equal numbers for rows of the same clip.
+        tau_l: temperature.
+
+    Returns:
+        The mean over the 2N projections, a float32 scalar (float64 for float64 inputs).
+
+    Raises:
+        ValueError: shapes that do not belong together, or N below 2 (nothing to contrast).
+    """
+    if first.ndim != 2 or first.shape != second.shape or clip.shape != first.shape[:1]:
+        raise ValueError(
+            f"first and second must be [N, d] and clip [N], "
+            f"not {list(first.shape)}, {list(second.shape)} and {list(clip.shape)}"
+        )
+    if first.shape[0] < 2:
+        raise ValueError("a contrastive loss needs at least two items in a batch")
+    with torch.autocast(first.device.type, enabled=False):
+        z = torch.cat((first, second))
+        z = F.normalize(z if z.dtype == torch.float64 else z.float(), dim=1)
+        clips = torch.cat((clip, clip))
+        itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+        logits = (z @ z.T / tau_l).masked_fill(itself, -torch.inf)
+        positive = (clips[:, None] == clips[None, :]) & ~itself
+        numerator = torch.logsumexp(logits.masked_fill(~positive, -torch.inf), dim=1)
+        return (torch.logsumexp(logits, dim=1) - numerator).mean()

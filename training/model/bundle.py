@@ -1,0 +1,201 @@
+"""A trained model on disk: a folder of safetensors and JSON, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.model.config import ConfigError, ModelConfig, PreprocessConfig, check_type
+from training.model.head import ClassHead
+from training.model.memory import Modality
+from training.model.network import BMAModel
+from training.model.preprocess import Preprocessor
+
+SCHEMA = 1
+CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+
+
+class BundleError(ValueError):
+    """A bundle that can't be loaded; `str()` is one sentence that names the file and the remedy."""
+
+
+@dataclass
+class Bundle:
+    """A model with everything that is needed to use it.
+
+    Attributes:
+        model: networks and memory, in eval mode after loading.
+        preprocessor: how the model's inputs are made.
+        heads: class heads by modality; empty where the training data had no labels.
+        training: provenance: configuration, data fingerprint, seed, versions, when.
+        fingerprint: sha256 over configuration and weights, hex; empty before the bundle is on disk.
+    """
+
+    model: BMAModel
+    preprocessor: Preprocessor
+    heads: dict[Modality, ClassHead] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def name(self) -> str:
+        """What answers call this model: preset and the fingerprint's beginning."""
+        return f"bma-{self.training.get('preset', 'model')}-{self.fingerprint[:8]}"
+
+    def save(self, path: Path) -> None:
+        """Write the bundle's folder; a bundle already there is replaced as a whole, never half.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        config = {
+            "schema": SCHEMA,
+            "model": self.model.config.to_dict(),
+            "preprocessing": {
+                **self.preprocessor.config.to_dict(),
+                "mean": self.preprocessor.mean,
+                "std": self.preprocessor.std,
+            },
+            "classes": {modality: list(head.labels) for modality, head in self.heads.items()},
+            "training": self.training,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            save_file({key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}, draft / WEIGHTS)
+            heads: dict[str, Tensor] = {}
+            for modality, head in self.heads.items():
+                heads[f"{modality}.weight"] = head.weight.contiguous().cpu()
+                heads[f"{modality}.bias"] = head.bias.contiguous().cpu()
+            save_file(heads, draft / HEADS)
+            (draft / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            for file in draft.iterdir():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            draft.chmod(0o755)
+            _replace(draft, path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        self.fingerprint = _fingerprint(path)
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle's folder onto the CPU.
+
+    Raises:
+        BundleError: it is missing, incomplete, of an unknown schema, or its tensors do not fit its configuration.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise BundleError(f"{path} is not a bundle's folder; train one with 'bma train' or 'bma demo'")
+    config = _read_config(path / CONFIG)
+    try:
+        model_config = ModelConfig.from_dict(_section(config, "model", path), f"{path / CONFIG}, model")
+        preprocessing = dict(_section(config, "preprocessing", path))
+        where = f"{path / CONFIG}, preprocessing"
+        statistics = {key: check_type(key, preprocessing.pop(key, None), float, where) for key in ("mean", "std")}
+        preprocess_config = PreprocessConfig.from_dict(preprocessing, where)
+        preprocessor = Preprocessor(preprocess_config, **statistics)
+    except (ConfigError, ValueError) as error:
+        raise BundleError(f"{error}; the bundle is damaged, copy or train it again") from None
+    with torch.device("meta"):
+        model = BMAModel(model_config)
+    expected = {key: tensor.shape for key, tensor in model.state_dict().items()}
+    model.load_state_dict(_read_tensors(path / WEIGHTS, expected), assign=True)
+    heads = _read_heads(path, _section(config, "classes", path), 2 * model_config.channels)
+    return Bundle(
+        model=model.eval().requires_grad_(False),
+        preprocessor=preprocessor,
+        heads=heads,
+        training=_section(config, "training", path),
+        fingerprint=_fingerprint(path),
+    )
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{file} is missing; the folder is not a bundle, or its copy is not complete") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
+        schema = config.get("schema") if isinstance(config, dict) else None
+        raise BundleError(
+            f"{file} has schema {schema!r}, this version reads {SCHEMA}; "
+            "use the version that wrote the bundle, or train it again"
+        )
+    return config
+
+
+def _section(config: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    section = config.get(key)
+    if not isinstance(section, dict):
+        raise BundleError(f"{path / CONFIG}: the section '{key}' is missing; copy or train the bundle again")
+    return section
+
+
+def _read_tensors(file: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:
+    try:
+        tensors = load_file(file)
+    except FileNotFoundError:
+        raise BundleError(f"{file} is missing; copy the bundle again") from None
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{file} can't be read ({error}); copy the bundle again") from None
+    for key, shape in expected.items():
+        if key not in tensors:
+            raise BundleError(f"{file} lacks the tensor '{key}'; copy or train the bundle again")
+        if tensors[key].shape != shape:
+            raise BundleError(
+                f"{file}: the tensor '{key}' has shape {list(tensors[key].shape)}, {CONFIG} asks for {list(shape)}; "
+                "copy or train the bundle again"
+            )
+    for key in tensors:
+        if key not in expected:
+            raise BundleError(f"{file} holds a tensor '{key}' that the model does not know; copy or train it again")
+    return tensors
+
+
+def _read_heads(path: Path, classes: dict[str, Any], width: int) -> dict[Modality, ClassHead]:
+    expected: dict[str, torch.Size] = {}
+    for modality, labels in classes.items():
+        if modality not in MODALITIES or not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
+            raise BundleError(f"{path / CONFIG}: 'classes' holds {modality!r}: {labels!r}; copy or train the bundle again")
+        expected[f"{modality}.weight"] = torch.Size((len(labels), width))
+        expected[f"{modality}.bias"] = torch.Size((len(labels),))
+    tensors = _read_tensors(path / HEADS, expected)
+    return {
+        modality: ClassHead(tensors[f"{modality}.weight"], tensors[f"{modality}.bias"], tuple(classes[modality]))
+        for modality in MODALITIES
+        if modality in classes
+    }
+
+
+def _replace(draft: Path, path: Path) -> None:
+    """Put a finished folder in the place of another; a crash leaves the old one or the new one."""
+    if not path.exists():
+        draft.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    path.rename(old / "old")
+    draft.rename(path)
+    shutil.rmtree(old)
+
+
+def _fingerprint(path: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS, HEADS):
+        digest.update((path / name).read_bytes())
+    return digest.hexdigest()

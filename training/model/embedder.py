@@ -1,0 +1,134 @@
+"""Media in, h and z out: a bundle ready to compute."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.model.bundle import Bundle, load_bundle
+from training.model.device import autocast, resolve_device, resolve_precision
+from training.model.media.image import MAX_PIXELS, read_image
+from training.model.media.sound import MAX_SECONDS, read_sound
+from training.model.media.source import Source
+from training.model.memory import Modality
+from training.model.preprocess import windows
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a model makes of N items of one modality.
+
+    Attributes:
+        h: representations, float32 `[N, 2c]`, [visual ; sound].
+        z: projections with unit norm, float32 `[N, projection_dim]`.
+    """
+
+    h: npt.NDArray[np.float32]
+    z: npt.NDArray[np.float32]
+
+
+class Embedder:
+    """A bundle on a device.
+
+    The same bytes give the same embedding up to rounding: whatever the batch, the device or the precision, the cosine
+    to the float32 CPU answer stays above 0.999.
+
+    Args:
+        bundle: a loaded bundle, or its folder.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32 or bf16 (the encoders' convolutions; the memory and the heads always run in float32).
+        batch_size: images, or windows of sound, that go through the model at once.
+
+    Raises:
+        BundleError: the folder holds no usable bundle.
+        ValueError: the device or the precision is not available.
+    """
+
+    def __init__(
+        self, bundle: Bundle | str | Path, device: str = "auto", precision: str = "auto", batch_size: int = 32
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+        self.device = resolve_device(device)
+        self.dtype = resolve_precision(precision, self.device)
+        self.batch_size = batch_size
+        model = copy.deepcopy(self.bundle.model).eval().requires_grad_(False)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.preprocessor = copy.deepcopy(self.bundle.preprocessor).to(self.device)
+        self.heads = {modality: head.to(self.device) for modality, head in self.bundle.heads.items()}
+
+    def read_image(
+        self, source: Source, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> npt.NDArray[np.uint8]:
+        """Decode an image file to the packed form, uint8 `[3, S, S]`. Raises `MediaError`."""
+        return read_image(source, self.preprocessor.config.image_size, name=name, max_pixels=max_pixels)
+
+    def read_sound(
+        self, source: Source, *, name: str | None = None, max_seconds: float = MAX_SECONDS
+    ) -> npt.NDArray[np.int16]:
+        """Decode a sound file to the packed form, int16 `[L]`. Raises `MediaError`."""
+        return read_sound(source, self.preprocessor.config.sample_rate, name=name, max_seconds=max_seconds)
+
+    def embed(self, sources: Sequence[Source], modality: Modality) -> Embedding:
+        """Decode and embed files of one modality. Raises `MediaError` at the first that can't be used."""
+        if modality == "image":
+            return self.embed_images([self.read_image(source) for source in sources])
+        return self.embed_sounds([self.read_sound(source) for source in sources])
+
+    def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> Embedding:
+        """Embed N images in the packed form, uint8 `[3, S, S]` each."""
+        if not len(images):
+            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
+        h = []
+        for start in range(0, len(images), self.batch_size):
+            pixels = torch.from_numpy(np.stack(images[start : start + self.batch_size])).to(self.device)
+            h.append(self._represent(self.preprocessor.image(pixels), "image"))
+        return self._embedding(torch.cat(h))
+
+    def embed_sounds(self, waves: Sequence[npt.NDArray[np.int16]]) -> Embedding:
+        """Embed N sounds in the packed form, int16 `[L]` each of its own length; h is the mean over a sound's windows."""
+        if not len(waves):
+            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
+        samples = self.preprocessor.config.window_samples
+        cut = [windows(torch.tensor(wave), samples) for wave in waves]
+        h = []
+        for batch in torch.cat(cut).split(self.batch_size):
+            h.append(self._represent(self.preprocessor.sound(batch.to(self.device)), "sound"))
+        per_sound = torch.cat(h).split([len(pieces) for pieces in cut])
+        return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]))
+
+    def classify(self, h: npt.NDArray[np.float32], modality: Modality) -> npt.NDArray[np.float32]:
+        """Class probabilities of representations `[N, 2c]`: float32 `[N, classes]`, in the order of `labels`.
+
+        Raises:
+            LookupError: the bundle has no class head for this modality.
+        """
+        if modality not in self.heads:
+            raise LookupError(f"this model has no class head for {modality}s; train it on rows with labels")
+        with torch.inference_mode():
+            return self.heads[modality].probabilities(torch.from_numpy(h).to(self.device)).cpu().numpy()
+
+    def labels(self, modality: Modality) -> tuple[str, ...]:
+        """The classes that `classify` tells apart, none where there is no head."""
+        return self.heads[modality].labels if modality in self.heads else ()
+
+    def _represent(self, x: Tensor, modality: Modality) -> Tensor:
+        with torch.inference_mode():
+            x = x.contiguous(memory_format=torch.channels_last)
+            with autocast(self.device, self.dtype):
+                f = self.model.encode(x, modality)
+            return self.model.represent(f, modality)
+
+    def _embedding(self, h: Tensor) -> Embedding:
+        with torch.inference_mode():
+            z = F.normalize(self.model.project(h.to(self.device)), dim=1)
+            return Embedding(h.cpu().numpy(), z.cpu().numpy())

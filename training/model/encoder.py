@@ -1,0 +1,65 @@
+"""Feature encoders E_v and E_s: residual networks on torchvision's basic block."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+
+class ResNet(nn.Module):
+    """Residual network with basic blocks (He et al. 2016), ended by a global average pool.
+
+    Parameters carry torchvision's names, so an ImageNet ResNet-18 of torchvision loads into
+    `image_encoder(512)` once its `fc` is left out.
+
+    Args:
+        in_channels: channels of the input, 3 for an image, 1 for a log-mel.
+        blocks: how many basic blocks each of the four stages has.
+        out_channels: c; the four stages have c/8, c/4, c/2 and c channels.
+
+    Shapes: float `[N, in_channels, H, W]` to float `[N, c]`.
+    """
+
+    def __init__(self, in_channels: int, blocks: tuple[int, int, int, int], out_channels: int) -> None:
+        super().__init__()
+        if out_channels % 8:
+            raise ValueError(f"out_channels must be a multiple of 8, not {out_channels}")
+        stem = out_channels // 8
+        self.conv1 = nn.Conv2d(in_channels, stem, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = _stage(stem, stem, blocks[0], stride=1)
+        self.layer2 = _stage(stem, stem * 2, blocks[1], stride=2)
+        self.layer3 = _stage(stem * 2, stem * 4, blocks[2], stride=2)
+        self.layer4 = _stage(stem * 4, stem * 8, blocks[3], stride=2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features f of a batch."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean(dim=(2, 3))
+
+
+def image_encoder(channels: int) -> ResNet:
+    """E_v: ResNet-18 for RGB images."""
+    return ResNet(3, (2, 2, 2, 2), channels)
+
+
+def sound_encoder(channels: int) -> ResNet:
+    """E_s: ResNet-10 for log-mels."""
+    return ResNet(1, (1, 1, 1, 1), channels)
+
+
+def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.Sequential:
+    downsample = None
+    if stride != 1 or in_channels != out_channels:
+        downsample = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+    first = BasicBlock(in_channels, out_channels, stride, downsample)
+    return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))

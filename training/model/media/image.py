@@ -1,0 +1,117 @@
+"""Image files to uint8 pixels, through Pillow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from training.model.media.source import DamagedMedia, MediaTooLarge, Source, UnsupportedMedia, name_of, open_source
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .png .apng .webp .avif .gif .bmp .tif .tiff .jp2 .j2k .ppm .pgm .pbm .pnm".split()
+)
+MAX_PIXELS = 100_000_000
+
+_READ = "send JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000"
+
+
+def decode_image(
+    source: Source, *, name: str | None = None, max_pixels: int = MAX_PIXELS, at_least: int | None = None
+) -> Image.Image:
+    """An image file as an upright RGB picture.
+
+    EXIF rotation is applied, transparency laid on white, 16-bit and floating-point greyscale scaled to 8 bits,
+    CMYK, palette and greyscale converted; of an animation the first frame is taken.
+
+    Args:
+        source: the file's bytes or its path.
+        name: what messages call it.
+        max_pixels: more pixels are refused before anything is decoded.
+        at_least: decode a JPEG no larger than needed for both sides to have this many pixels.
+
+    Raises:
+        MediaError: one sentence that names the file and the remedy.
+    """
+    name = name_of(source, name)
+    with open_source(source, name) as stream, _explained(name):
+        with Image.open(stream, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise MediaTooLarge(
+                    name, f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first"
+                )
+            if at_least is not None:
+                image.draft("RGB", (at_least, at_least))
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+
+
+def pack_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """The packed form of a picture: a plain resize (no crop), uint8 `[3, size, size]`."""
+    resized = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def read_image(
+    source: Source, size: int, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[np.uint8]:
+    """Decode and pack in one go: uint8 `[3, size, size]`. Raises as `decode_image` does."""
+    return pack_image(decode_image(source, name=name, max_pixels=max_pixels, at_least=3 * size), size)
+
+
+def image_type(source: Source, *, name: str | None = None) -> str:
+    """The media type that an image file's own bytes say, such as `image/jpeg`. Raises as `decode_image` does."""
+    name = name_of(source, name)
+    with open_source(source, name) as stream, _explained(name):
+        with Image.open(stream, formats=FORMATS) as image:
+            image_format = image.format
+        return Image.MIME.get("JPEG" if image_format == "MPO" else str(image_format), "application/octet-stream")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greyscale deeper than 8 bits. The range is the format's where it has one, else the picture's own."""
+    deep = np.asarray(image).astype(np.float64)
+    deep = np.nan_to_num(deep, nan=0.0, posinf=0.0, neginf=0.0)
+    if image.mode != "F" and deep.min() >= 0 and deep.max() <= 65535:
+        low, high = 0.0, 65535.0
+    else:
+        low, high = float(deep.min()), float(deep.max())
+    scaled = (deep - low) * (255 / (high - low)) if high > low else deep * 0
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what Pillow raises for bad files into one sentence."""
+    try:
+        with warnings.catch_warnings():
+            # our own limit on pixels stands above; warnings about odd metadata are not for the user
+            warnings.simplefilter("ignore")
+            yield
+    except UnidentifiedImageError:
+        raise UnsupportedMedia(name, f"is not an image that can be read; {_READ}") from None
+    except Image.DecompressionBombError as error:
+        raise MediaTooLarge(name, f"has too many pixels ({error}); scale it down first") from None
+    except (MediaTooLarge, UnsupportedMedia):
+        raise
+    except MemoryError:
+        raise MediaTooLarge(name, "does not fit in memory when decoded; scale it down first") from None
+    except Exception as error:  # noqa: BLE001 - Pillow's plugins raise nearly anything on broken files
+        detail = str(error).strip().rstrip(".") or type(error).__name__
+        raise DamagedMedia(name, f"is damaged ({detail}); export or download it again") from None

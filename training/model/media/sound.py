@@ -1,0 +1,182 @@
+"""Sound files, and the sound tracks of videos, to int16 mono, through PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from training.model.media.source import (
+    DamagedMedia,
+    EmptyMedia,
+    MediaError,
+    MediaTooLarge,
+    Source,
+    UnsupportedMedia,
+    name_of,
+    nameless,
+    open_source,
+)
+
+SUFFIXES = frozenset(
+    ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .webm .weba .mp4 .m4v .mov .mkv .mka .aif .aiff .caf .w64".split()
+)
+VIDEO_SUFFIXES = frozenset(".webm .mp4 .m4v .mov .mkv".split())
+MAX_SECONDS = 3600.0
+
+_READ = "send WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM, MP4 or MKV"
+# Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and addresses.
+_CONTAINERS = "wav,w64,aiff,caf,flac,mp3,ogg,aac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"
+_TYPES = {
+    "wav": "audio/wav",
+    "w64": "audio/x-w64",
+    "aiff": "audio/aiff",
+    "caf": "audio/x-caf",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+}
+
+
+def read_sound(
+    source: Source,
+    sample_rate: int,
+    *,
+    name: str | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+) -> npt.NDArray[np.int16]:
+    """A sound file as one wave: the packed form, int16 `[L]` at `sample_rate` Hz.
+
+    Any sample rate is resampled, several channels are averaged. A handful of undecodable packets (the odd ends of
+    MP3 files) is passed over; a file with more is damaged.
+
+    Args:
+        source: the file's bytes or its path.
+        sample_rate: Hz.
+        name: what messages call it.
+        start: seconds to leave out at the beginning.
+        duration: seconds to keep after that, all when None.
+        max_seconds: a longer stretch is refused.
+
+    Raises:
+        MediaError: one sentence that names the file and the remedy.
+    """
+    name = name_of(source, name)
+    first = round(start * sample_rate)
+    last = None if duration is None else first + round(duration * sample_rate)
+    limit = round(max_seconds * sample_rate)
+    pieces: list[npt.NDArray[np.int16]] = []
+    length = 0
+    for piece in _decode(source, sample_rate, name):
+        pieces.append(piece)
+        length += len(piece)
+        if last is not None and length >= last:
+            break
+        if length > limit:
+            raise MediaTooLarge(name, f"is longer than {max_seconds:g} s; cut it into shorter files")
+    wave = np.concatenate(pieces)[first:last] if pieces else np.empty(0, np.int16)
+    if len(wave) == 0:
+        if length and start > 0:
+            raise EmptyMedia(name, f"ends at {length / sample_rate:.2f} s, before the {start:g} s asked for")
+        raise EmptyMedia(name, "holds no sound; check how it was recorded or exported")
+    return wave
+
+
+def sound_type(source: Source, *, name: str | None = None) -> str:
+    """The media type that the file's own bytes say, such as `audio/wav`. Raises as `read_sound` does."""
+    name = name_of(source, name)
+    with _opened(source, name) as container:
+        kind = "video" if container.streams.video and not _cover_only(container) else "audio"
+        form = str(container.format.name)
+        if form.startswith("mov"):
+            return f"{kind}/mp4"
+        if form.startswith("matroska"):
+            return f"{kind}/webm" if _webm_codecs(container) else f"{kind}/x-matroska"
+        return _TYPES.get(form, "application/octet-stream")
+
+
+def _cover_only(container: Any) -> bool:
+    return all(stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video)
+
+
+def _webm_codecs(container: Any) -> bool:
+    allowed = {"vp8", "vp9", "av1", "opus", "vorbis"}
+    return all(stream.codec_context.name.removeprefix("lib") in allowed for stream in container.streams)
+
+
+def _decode(source: Source, sample_rate: int, name: str) -> Iterator[npt.NDArray[np.int16]]:
+    good = bad = 0
+    with _opened(source, name) as container:
+        if not container.streams.audio:
+            raise UnsupportedMedia(name, "has no sound track; send a file with sound")
+        stream = container.streams.audio[0]
+        resampler = _Resampler(sample_rate, name)
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                bad += 1
+                continue
+            good += bool(frames)
+            for frame in frames:
+                yield from resampler(frame)
+        yield from resampler(None)
+    if bad > max(2, good // 10):
+        raise DamagedMedia(name, f"is damaged ({bad} of {good + bad} packets can't be decoded); export it again")
+
+
+class _Resampler:
+    """Frames to int16 mono; starts anew where a stream changes its rate or channels half-way."""
+
+    def __init__(self, sample_rate: int, name: str) -> None:
+        self.sample_rate = sample_rate
+        self.name = name
+        self.kind: tuple[Any, ...] | None = None
+        self.resampler: av.AudioResampler | None = None
+
+    def __call__(self, frame: av.AudioFrame | None) -> Iterator[npt.NDArray[np.int16]]:
+        kind = None if frame is None else (frame.sample_rate, frame.layout.name, frame.format.name)
+        if kind != self.kind:
+            if self.resampler is not None:
+                yield from self._samples(self.resampler.resample(None))
+            self.resampler = None if frame is None else av.AudioResampler(format="fltp", rate=self.sample_rate)
+            self.kind = kind
+        if frame is not None and self.resampler is not None:
+            frame.pts = None  # gaps in time stamps are no reason to invent or drop samples
+            yield from self._samples(self.resampler.resample(frame))
+
+    def _samples(self, frames: list[av.AudioFrame]) -> Iterator[npt.NDArray[np.int16]]:
+        for frame in frames:
+            mono = frame.to_ndarray().mean(axis=0, dtype=np.float64)
+            if not np.isfinite(mono).all():
+                raise DamagedMedia(
+                    self.name, "holds samples that are not numbers (NaN or infinity); export it again as 16-bit PCM"
+                )
+            yield np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
+
+
+@contextmanager
+def _opened(source: Source, name: str) -> Iterator[Any]:
+    """An open container; what FFmpeg raises for bad files becomes one sentence."""
+    with open_source(source, name) as stream:
+        try:
+            # the whitelists keep a crafted upload from making FFmpeg open other files or addresses
+            options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
+            with av.open(nameless(stream), mode="r", options=options, metadata_errors="ignore") as container:
+                yield container
+        except MediaError:
+            raise
+        except (av.FFmpegError, ValueError, OverflowError) as error:
+            if isinstance(error, av.InvalidDataError | av.EOFError | ValueError):
+                raise UnsupportedMedia(name, f"is not a sound that can be read; {_READ}") from None
+            detail = str(getattr(error, "strerror", None) or error).strip().rstrip(".")
+            raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None
+        except MemoryError:
+            raise MediaTooLarge(name, "does not fit in memory when decoded; cut it into shorter files") from None

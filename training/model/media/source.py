@@ -1,0 +1,83 @@
+"""Where media bytes come from, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+Source = bytes | Path
+
+
+class MediaError(ValueError):
+    """A file that can't be used; `str()` is one sentence that names the file and the remedy."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class EmptyMedia(MediaError):
+    """No bytes, or no samples."""
+
+
+class UnsupportedMedia(MediaError):
+    """Not a format that is read here."""
+
+
+class DamagedMedia(MediaError):
+    """The right format, but broken."""
+
+
+class MediaTooLarge(MediaError):
+    """More pixels or seconds than the limit allows."""
+
+
+class MissingMedia(MediaError):
+    """No such file, or not readable."""
+
+
+class _Nameless:
+    """A stream without a name, so that a file's extension can't sway FFmpeg's guess of its format."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = stream.read
+        self.seek = stream.seek
+        self.tell = stream.tell
+        self.close = stream.close
+
+
+def name_of(source: Source, name: str | None) -> str:
+    """What a source is called in messages: the given name, else the path's."""
+    if name is not None:
+        return name
+    return str(source) if isinstance(source, Path) else "the data"
+
+
+def open_source(source: Source, name: str) -> BinaryIO:
+    """A seekable stream of a source's bytes; a path is read as it is needed, not loaded whole.
+
+    Raises:
+        MissingMedia: there is no such file, or it can't be read.
+        EmptyMedia: it has 0 bytes.
+    """
+    if isinstance(source, bytes):
+        if not source:
+            raise EmptyMedia(name, "is empty (0 bytes); send the file again")
+        return io.BytesIO(source)
+    try:
+        stream = source.open("rb")
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+    except OSError as error:
+        raise MissingMedia(name, f"can't be read ({error.strerror or error}); check the path and its permissions") from None
+    if size == 0:
+        stream.close()
+        raise EmptyMedia(name, "is empty (0 bytes); copy the file again")
+    return stream
+
+
+def nameless(stream: BinaryIO) -> _Nameless:
+    """The stream without its file's name."""
+    return _Nameless(stream)

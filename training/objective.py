@@ -1,0 +1,105 @@
+"""The total loss L = L_pair + L_unpair of a batch (section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from training.augment.simclr import SimCLRAugment
+from training.augment.spec import SpecAugment
+from training.batch import Batch, Items
+from training.config import TrainingConfig
+from training.loss import contrastive_loss
+from training.model.device import autocast
+from training.model.memory import Modality
+from training.model.network import BMAModel
+from training.model.preprocess import Preprocessor
+
+
+class Objective:
+    """Computes the losses of a batch.
+
+    Each path has an encoder forward of its own (so its own batch-norm statistics), and no negatives cross from one loss to
+    another.
+
+    Args:
+        config: of the run.
+        model: in train mode.
+        preprocessor: on the model's device.
+        dtype: of the encoders' convolutions.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, model: BMAModel, preprocessor: Preprocessor, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.preprocessor = preprocessor
+        self.dtype = dtype
+        self.augment_image = SimCLRAugment(config.crop_scale, config.colour_jitter)
+        self.augment_sound = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time)
+
+    def __call__(self, batch: Batch, unpaired_weight: float) -> dict[str, Tensor]:
+        """Scalars by name: `loss` (the total, with its graph), each of its terms, and what to watch of the memory."""
+        losses = self.paired(batch.pairs)
+        total = losses["loss_pair"]
+        for modality, items in (("sound", batch.unpaired_sounds), ("image", batch.unpaired_images)):
+            if items is not None:
+                loss = self.unpaired(items, "sound" if modality == "sound" else "image")
+                losses[f"loss_unpaired_{modality}s"] = loss
+                total = total + unpaired_weight * loss
+        return {"loss": total, **losses}
+
+    def paired(self, pairs: Items) -> dict[str, Tensor]:
+        """L_pair (Eq. 4)."""
+        assert pairs.images is not None
+        assert pairs.windows is not None
+        images, log_mels = self.preprocessor.image(pairs.images), self.preprocessor.sound(pairs.windows)
+        if self.config.paired_augment:
+            images, log_mels = self.augment_image(images), self.augment_sound(log_mels)
+        f_v, f_s = self.encode(images, "image"), self.encode(log_mels, "sound")
+        h_v, h_s = self.model.represent(f_v, "image"), self.model.represent(f_s, "sound")
+        loss = contrastive_loss(self.model.project(h_v), self.model.project(h_s), pairs.clip, self.config.tau_l)
+        return {"loss_pair": loss, **self.watch(f_v, f_s)}
+
+    def unpaired(self, items: Items, modality: Modality) -> Tensor:
+        """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop."""
+        x = self._input(items, modality)
+        augment = self.augment_sound if modality == "sound" else self.augment_image
+        first, second = self.encode(torch.cat((augment(x), augment(x))), modality).chunk(2)
+        h_first = self.model.cycle(first, modality)
+        if self.config.second_view == "cyclic":
+            h_second = self.model.cycle(second, modality)
+        else:
+            h_second = self.model.represent(second, modality)
+        return contrastive_loss(
+            self.model.project(h_first), self.model.project(h_second), items.clip, self.config.tau_l
+        )
+
+    def encode(self, x: Tensor, modality: Modality) -> Tensor:
+        """f of a batch, the convolutions in the run's precision."""
+        with autocast(x.device, self.dtype):
+            return self.model.encode(x.contiguous(memory_format=torch.channels_last), modality)
+
+    @torch.no_grad()
+    def watch(self, f_v: Tensor, f_s: Tensor) -> dict[str, Tensor]:
+        """How the memory answers the pairs: effective slots (the exponential of the mean addressing entropy) and how
+        long the recalled half of h is beside the encoder's half."""
+        if not self.config.use_memory:
+            return {}
+        memory, watched = self.model.memory, {}
+        queries: tuple[tuple[Modality, Tensor], ...] = (("image", f_v), ("sound", f_s))
+        for modality, f in queries:
+            weights = memory.address(f, modality)
+            entropy = -torch.xlogy(weights, weights).sum(dim=1).mean()
+            recalled = weights @ memory.value(modality)
+            watched[f"effective_slots_{modality}"] = entropy.exp()
+            watched[f"recalled_norm_{modality}"] = (recalled.norm(dim=1) / f.norm(dim=1).clamp(min=1e-12)).mean()
+        return watched
+
+    def _input(self, items: Items, modality: Modality) -> Tensor:
+        if modality == "image":
+            assert items.images is not None
+            return self.preprocessor.image(items.images)
+        assert items.windows is not None
+        return self.preprocessor.sound(items.windows)
