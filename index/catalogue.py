@@ -60,6 +60,9 @@ class Hit:
     score: float
 
 
+Hits = list[list[Hit]]  # of each query, best first
+
+
 class Catalogue(Protocol):
     """Items by id, searched by vector."""
 
@@ -84,8 +87,9 @@ class Catalogue(Protocol):
 
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
-    ) -> list[list[Hit]]:
-        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first."""
+    ) -> Hits:
+        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best
+        first."""
 
     def file(self, item: Item) -> Path:
         """Where an item's content lies, checked to be inside the catalogue's root."""

@@ -43,9 +43,9 @@ class Filter:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            raise FilterError("filter is not valid JSON; it takes an object such as {\"label\": \"dog\"}") from None
+            raise FilterError('filter is not valid JSON; it takes an object such as {"label": "dog"}') from None
         if not isinstance(value, dict):
-            raise FilterError("filter takes a JSON object such as {\"label\": \"dog\"}")
+            raise FilterError('filter takes a JSON object such as {"label": "dog"}')
         for key in value:
             if key not in KEYS:
                 raise FilterError(f"filter knows no '{key}'; it takes {', '.join(KEYS)}")
@@ -70,7 +70,11 @@ class Filter:
             conditions.append("EXISTS (SELECT 1 FROM json_each(items.tags) WHERE value = ?)")
             values.append(tag)
         for key, scalar in self.equal.items():
-            conditions.append("EXISTS (SELECT 1 FROM json_each(items.metadata) WHERE key = ? AND atom = ? AND type IN " + _types(scalar) + ")")
+            conditions.append(
+                "EXISTS (SELECT 1 FROM json_each(items.metadata) WHERE key = ? AND atom = ? AND type IN "
+                + _types(scalar)
+                + ")"
+            )
             values += [key, scalar]
         for key, limits in self.bounds.items():
             for name, limit in limits.items():
@@ -98,7 +102,7 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
 
 def _metadata(value: Any) -> tuple[dict[str, Scalar], dict[str, dict[str, str | int | float]]]:
     if not isinstance(value, dict):
-        raise FilterError("filter: 'metadata' takes an object such as {\"year\": 2024} or {\"year\": {\"gte\": 2020}}")
+        raise FilterError('filter: \'metadata\' takes an object such as {"year": 2024} or {"year": {"gte": 2020}}')
     equal: dict[str, Scalar] = {}
     bounds: dict[str, dict[str, str | int | float]] = {}
     for key, wanted in value.items():
@@ -119,5 +123,5 @@ def _metadata(value: Any) -> tuple[dict[str, Scalar], dict[str, dict[str, str | 
 def _in_range(key: str, value: Scalar) -> None:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise FilterError(f"filter: the number for '{key}' is too large; use at most 63 bits")
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN, which Python's JSON lets through
+    if isinstance(value, float) and value != value:
         raise FilterError(f"filter: '{key}' is not a number")

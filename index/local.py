@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import CatalogueError, Hit, Item, Modality
+from index.catalogue import CatalogueError, Hit, Hits, Item, Modality
 from index.filter import Filter
 
 DATABASE = "catalogue.sqlite"
@@ -46,8 +46,8 @@ _COLUMNS = "id, modality, path, media_type, label, tags, metadata, created, upda
 class LocalCatalogue:
     """Items and their vectors in one folder on this machine; exact search.
 
-    Every change is one SQLite transaction: it is there as a whole once the call returns, also after a crash. Safe to use from
-    many threads.
+    Every change is one SQLite transaction: it is there as a whole once the call returns, also after a crash. Safe to
+    use from many threads.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
@@ -99,7 +99,9 @@ class LocalCatalogue:
         """
         file = folder / DATABASE
         if not file.is_file():
-            raise CatalogueError(f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}'")
+            raise CatalogueError(
+                f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}'"
+            )
         try:
             connection = _connect(file)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -177,7 +179,7 @@ class LocalCatalogue:
 
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
-    ) -> list[list[Hit]]:
+    ) -> Hits:
         """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
 
         Exact; ties go to the item that came first. Fewer than k come back only where fewer match.
@@ -199,7 +201,7 @@ class LocalCatalogue:
                     dtype=np.int64,
                 ).reshape(-1)
                 available = len(passing)
-                params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(passing))
+                params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(passing))  # type: ignore[call-arg]
             k = min(k, available)
             if k == 0 or not len(vectors):
                 return [[] for _ in vectors]
@@ -218,7 +220,9 @@ class LocalCatalogue:
         """
         path = (self.root / item.path).resolve()
         if not path.is_relative_to(self.root) or not path.is_file():
-            raise CatalogueError(f"the file of item {item.id} is no longer in its place; put it back, or build the index again")
+            raise CatalogueError(
+                f"the file of item {item.id} is no longer in its place; put it back, or build the index again"
+            )
         return path
 
     def close(self) -> None:

@@ -16,7 +16,12 @@ from service.engine import Engine
 from service.limits import UploadLimit
 
 PAGE = Path(__file__).parent / "page"
-_PAGE_FILES = {"index.html": "text/html", "page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_PAGE_FILES = {
+    "index.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _PAGE_POLICY = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -56,5 +61,3 @@ def _serve_page_file(app: FastAPI, path: str, file: Path, media_type: str) -> No
     @app.get(path, include_in_schema=False)
     async def page_file() -> FileResponse:
         return FileResponse(file, media_type=media_type, headers=_PAGE_POLICY)
-
-

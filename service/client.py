@@ -102,7 +102,9 @@ class Client:
     def _query(
         self, path: str, image: File | Sequence[File], sound: File | Sequence[File], parameters: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        files = [("image", _part(file)) for file in _several(image)] + [("sound", _part(file)) for file in _several(sound)]
+        files = [("image", _part(file)) for file in _several(image)] + [
+            ("sound", _part(file)) for file in _several(sound)
+        ]
         answer = self._checked(self._http.post(path, params=parameters, files=files))
         results: list[dict[str, Any]] = answer.json()["results"]
         return results

@@ -103,7 +103,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return Problem("invalid-request", _explain(error), errors=[_where(entry) for entry in error.errors()]).response()
+        return Problem(
+            "invalid-request", _explain(error), errors=[_where(entry) for entry in error.errors()]
+        ).response()
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -26,8 +26,11 @@ class Embedded(Schema):
     """One file's vectors; a file that failed carries `error` instead."""
 
     name: str = Field(examples=["bark.wav"])
-    h: list[float] | str | None = Field(None, description="Representation [visual ; sound], 2c floats; base64 of little-endian float32 if asked.")
-    z: list[float] | str | None = Field(None, description="Projection with unit norm, 128 floats; likewise.")
+    h: list[float] | str | None = Field(
+        default=None,
+        description="Representation [visual ; sound], 2c floats; base64 of little-endian float32 if asked.",
+    )
+    z: list[float] | str | None = Field(default=None, description="Projection with unit norm, 128 floats; likewise.")
     error: ProblemDocument | None = None
 
 

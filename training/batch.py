@@ -67,8 +67,8 @@ class Sampler:
 class Feeder:
     """Turns a packed data set into batches on the device, without a decoder in the loop.
 
-    The arrays are copied to the device where they take at most half of the memory that is free there; else each step gathers
-    its items from the memory-mapped files.
+    The arrays are copied to the device where they take at most half of the memory that is free there; else each step
+    gathers its items from the memory-mapped files.
 
     Raises:
         DataError: there are no pairs, or not the unpaired items that the configuration asks for.
@@ -118,12 +118,19 @@ class Feeder:
         length = torch.from_numpy(self.data.offsets[numbers + 1]) - begin
         room = (length - self.samples).clamp(min=0)
         start = (torch.rand(len(numbers), dtype=torch.float64) * (room + 1)).long()
-        if self.waves is not None:
+        if self.waves is not None and self.device.type != "cpu":
             begin, length, start = (x.to(self.device)[:, None] for x in (begin, length, start))
             place = begin + (start + torch.arange(self.samples, device=self.device)) % length
             return self.waves[place]
-        place = (begin[:, None] + (start[:, None] + torch.arange(self.samples)) % length[:, None]).numpy()
-        return torch.from_numpy(self.data.waves[place]).to(self.device)
+        # On a CPU a copy for each sound beats an index for each sample
+        waves = self.data.waves if self.waves is None else self.waves.numpy()
+        windows = np.empty((len(numbers), self.samples), np.int16)
+        for row, first, samples, skipped in zip(windows, begin.tolist(), length.tolist(), start.tolist(), strict=True):
+            wave = waves[first + skipped : first + min(samples, skipped + self.samples)]
+            row[: len(wave)] = wave
+            for filled in range(len(wave), self.samples, max(len(wave), 1)):  # a short sound repeats
+                row[filled : filled + len(wave)] = wave[: self.samples - filled]
+        return torch.from_numpy(windows).to(self.device)
 
     def _require(self, kind: str, least: int, what: str) -> None:
         if len(self.pools[kind]) < least:

@@ -85,7 +85,7 @@ class Checkpoints:
 def _read(file: Path) -> tuple[int, dict[str, Tensor]]:
     with safe_open(file, framework="pt") as stream:
         metadata = stream.metadata() or {}
-        return int(metadata["step"]), {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+        return int(metadata["step"]), {key: stream.get_tensor(key) for key in stream.keys()}
 
 
 def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -27,7 +27,9 @@ def add_commands(commands: Any) -> None:
 
     train = commands.add_parser("train", help="train a model")
     train.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
-    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder; the bundle becomes RUN/model")
+    train.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="the run's folder; the bundle becomes RUN/model"
+    )
     train.add_argument("--preset", choices=("paper", "small", "demo"), help="where the keys start (default small)")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint, with the run's own keys")
@@ -46,7 +48,9 @@ def add_commands(commands: Any) -> None:
 
     embed = commands.add_parser("embed", help="write h and z of files to an .npz")
     embed.add_argument("bundle", type=Path, metavar="BUNDLE")
-    embed.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images or sounds, told apart by their content")
+    embed.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="images or sounds, told apart by their content"
+    )
     embed.add_argument("--out", type=Path, required=True, metavar="X.npz", help="arrays name, modality, h, z")
     embed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     embed.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
@@ -67,7 +71,7 @@ def data_pack(arguments: argparse.Namespace) -> None:
 
     config = PreprocessConfig(image_size=arguments.image_size)
     data = pack(arguments.rows, arguments.out, config.image_size, config.sample_rate)
-    print(f"packed {len(data.images)} images and {len(data.offsets) - 1} sounds of {len(data.rows)} rows into {data.folder}")
+    print(f"packed {len(data.images)} images and {len(data.offsets) - 1} sounds into {data.folder}")
     say_unreadable(data)
 
 
@@ -162,4 +166,6 @@ def describe_scores(scores: dict[str, Any]) -> str:
 def say_unreadable(data: Any) -> None:
     """Tell of files that were left out."""
     if data.unreadable:
-        print(f"{data.unreadable} files could not be read and were left out; {data.folder / 'unreadable.csv'} lists them")
+        print(
+            f"{data.unreadable} files could not be read and were left out; {data.folder / 'unreadable.csv'} lists them"
+        )

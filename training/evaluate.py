@@ -90,8 +90,8 @@ def retrieval_scores(
         target_labels: class of each target.
 
     Returns:
-        `hit@k` (share of queries with a target of their class among the k nearest, the paper's rank k), `map` (mean average
-        precision over the full ranking) and `chance` (hit@1 of a random order). Ties go to the earlier target.
+        `hit@k` (share of queries with a target of their class among the k nearest, the paper's rank k), `map` (mean
+        average precision over the full ranking) and `chance` (hit@1 of a random order). Ties go to the earlier target.
     """
     right = np.asarray(query_labels)[:, None] == np.asarray(target_labels)[None, :]
     order = np.argsort(-(queries @ targets.T), axis=1, kind="stable")
@@ -104,7 +104,8 @@ def retrieval_scores(
 
 
 def choose_k(train: Labelled, val: Labelled) -> int:
-    """The number of neighbours that does best on the validation split, 5 where there is none; ties go to the smaller."""
+    """The number of neighbours that does best on the validation split, 5 where there is none; ties go to the
+    smaller."""
     if not len(val.labels):
         return min(5, len(train.labels))
     usable = [k for k in NEIGHBOURS if k <= len(train.labels)]
@@ -112,8 +113,8 @@ def choose_k(train: Labelled, val: Labelled) -> int:
 
 
 def knn_accuracy(train: Labelled, test: Labelled, k: int) -> float:
-    """Share of test items whose k nearest training items (by cosine of h) vote for their class; votes weigh by similarity,
-    shifted so that the k-th neighbour still counts."""
+    """Share of test items whose k nearest training items (by cosine of h) vote for their class; votes weigh by
+    similarity, shifted so that the k-th neighbour still counts."""
     classes = int(max(train.labels.max(), test.labels.max())) + 1
     unit = torch.nn.functional.normalize(train.features.float(), dim=1)
     right = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,13 +77,13 @@ class Features:
         return select(torch.from_numpy(embedding.h), items.labels, names)
 
     def _embed(self, numbers: npt.NDArray[np.int32], modality: Modality) -> Embedding:
-        embed: Callable[..., Embedding]
-        if modality == "image":
-            read, embed = (lambda number: self.data.images[number]), self.embedder.embed_images
-        else:
-            read, embed = self.data.wave, self.embedder.embed_sounds
+        read: Callable[[Any], Any] = self.data.images.__getitem__ if modality == "image" else self.data.wave
+        embed: Callable[[list[Any]], Embedding]
+        embed = self.embedder.embed_images if modality == "image" else self.embedder.embed_sounds
         parts = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)] or [numbers]
-        done = [embed([read(number) for number in part]) for part in track(parts, f"embedding {modality}s", unit="batch")]
+        done = [
+            embed([read(number) for number in part]) for part in track(parts, f"embedding {modality}s", unit="batch")
+        ]
         return Embedding(np.concatenate([part.h for part in done]), np.concatenate([part.z for part in done]))
 
 

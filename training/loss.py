@@ -10,8 +10,8 @@ from torch import Tensor
 def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float) -> Tensor:
     """Noise contrastive loss with the sum over all positives inside the logarithm.
 
-    The 2N projections are compared by cosine; each one's positives are the others of its clip, its own counterpart among
-    them, and the denominator holds every projection but itself (so positives too), as Eq. 4 and 5 are written.
+    The 2N projections are compared by cosine; each one's positives are the others of its clip, its own counterpart
+    among them, and the denominator holds every projection but itself (so positives too), as Eq. 4 and 5 are written.
 
     Args:
         first: float `[N, d]`: z^v of pairs for L_pair; z^{v,s} of unpaired items for L_unpair.

@@ -19,8 +19,8 @@ from training.model.preprocess import Preprocessor
 class Objective:
     """Computes the losses of a batch.
 
-    Each path has an encoder forward of its own (so its own batch-norm statistics), and no negatives cross from one loss to
-    another.
+    Each path has an encoder forward of its own (so its own batch-norm statistics), and no negatives cross from one
+    loss to another.
 
     Args:
         config: of the run.

@@ -30,8 +30,8 @@ class Labelled:
 def fit_head(train: Labelled, names: Sequence[str], val: Labelled | None = None) -> ClassHead:
     """Fit a linear classifier, its regularisation chosen on `val` (the middle strength where there is none).
 
-    Minimises mean cross-entropy + strength / 2 * |W|^2 on features standardised by the training set, with L-BFGS in float64.
-    Ties on `val` go to the stronger regularisation.
+    Minimises mean cross-entropy + strength / 2 * |W|^2 on features standardised by the training set, with L-BFGS in
+    float64. Ties on `val` go to the stronger regularisation.
 
     Returns:
         A head for the raw features (the standardisation is folded into its weights), float32.
@@ -51,15 +51,17 @@ def accuracy(head: ClassHead, data: Labelled) -> float:
 class _Problem:
     """Standardised features in coordinates of at most N columns.
 
-    Ridge-penalised weights lie in the span of the rows, so where there are more columns than rows, rotating onto that span
-    changes nothing but the time it takes.
+    Ridge-penalised weights lie in the span of the rows, so where there are more columns than rows, rotating onto
+    that span changes nothing but the time it takes.
     """
 
     def __init__(self, train: Labelled, names: Sequence[str]) -> None:
         self.names, self.labels = tuple(names), train.labels
         self.mean = train.features.mean(dim=0, dtype=torch.float64)
         std = train.features.double().std(dim=0, correction=0)
-        self.std = torch.where(std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf)  # a constant column says nothing
+        self.std = torch.where(
+            std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf
+        )  # a constant column says nothing
         x = (train.features.double() - self.mean) / self.std
         self.basis: Tensor | None = None
         if x.shape[1] > x.shape[0]:
@@ -81,11 +83,11 @@ class _Problem:
         def closure() -> Tensor:
             solver.zero_grad()
             loss = F.cross_entropy(self.x @ weight.T + bias, self.labels) + strength / 2 * weight.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss
 
         with torch.enable_grad():
-            solver.step(closure)  # type: ignore[no-untyped-call]
+            solver.step(closure)
         with torch.no_grad():
             scaled = (weight if self.basis is None else weight @ self.basis.T) / self.std
             return ClassHead(scaled.float(), (bias - scaled @ self.mean).float(), self.names)

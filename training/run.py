@@ -7,7 +7,6 @@ import json
 import math
 import platform
 import signal
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +17,16 @@ import torch
 import torchaudio
 import torchvision
 
+from training.allocator import keep_freed_memory
 from training.batch import Feeder, find_pools
-from training.checkpoint import CheckpointError, Checkpoints
-from training.config import ConfigError, TrainingConfig
+from training.checkpoint import Checkpoints
+from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import Features
 from training.log import MetricsLog
-from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
+from training.model.bundle import MODALITIES, Bundle, load_bundle
 from training.model.config import PreprocessConfig
-from training.model.device import resolve_device, resolve_precision
+from training.model.device import place, resolve_device, resolve_precision
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
 from training.model.memory import Modality
@@ -47,7 +47,12 @@ class Interrupted(Exception):
 
 
 def train(
-    data: PackedData, out: Path, config: TrainingConfig, device: str = "auto", resume: bool = False, source: str = "DATA"
+    data: PackedData,
+    out: Path,
+    config: TrainingConfig,
+    device: str = "auto",
+    resume: bool = False,
+    source: str = "DATA",
 ) -> Bundle:
     """Train a model; the run's folder holds config.json, metrics.jsonl, checkpoints/ and in the end the bundle model/.
 
@@ -65,12 +70,13 @@ def train(
         CheckpointError: a checkpoint can't be written or read.
         Interrupted: after Ctrl-C; the checkpoint is on disk.
     """
-    place = resolve_device(device)
+    where = resolve_device(device)
+    keep_freed_memory()
     _claim(out, config, data, resume)
     if resume and (out / "model").is_dir():
         return load_bundle(out / "model")
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        loop = _Loop(data, out, config, place)
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        loop = _Loop(data, out, config, where)
         with _interruptible() as stop:
             loop.run(stop, f"bma train --data {source} --out {out} --resume")
         return loop.finish()
@@ -83,7 +89,7 @@ class _Loop:
         self.feeder = Feeder(data, config, device)
         self.preprocessor = make_preprocessor(data, config.preprocess_config).to(device)
         torch.manual_seed(config.seed)
-        self.model = BMAModel(config.model_config).to(device, memory_format=torch.channels_last)
+        self.model = place(BMAModel(config.model_config), device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
         self.checkpoints = Checkpoints(out / "checkpoints")
 
@@ -104,7 +110,7 @@ class _Loop:
                     group["lr"] = learning_rate(config, step)
                 losses = objective(self.feeder.batch(step), unpaired_weight(config, step))
                 self.optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()  # type: ignore[no-untyped-call]
+                losses["loss"].backward()
                 self.optimizer.step()
                 log.add(step, losses)
                 due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps
@@ -113,7 +119,7 @@ class _Loop:
                     if last and not math.isfinite(last["loss"]):
                         raise RunError(
                             f"the loss is {last['loss']} at step {step}; checkpoints before it are in "
-                            f"{self.checkpoints.folder}: lower learning_rate, or set precision=fp32, and go on with --resume"
+                            f"{self.checkpoints.folder}: lower learning_rate, or set precision=fp32, in a new run"
                         )
                     self.checkpoints.save(step + 1, self.model, self.optimizer)
                 if stop and step + 1 < config.steps:
@@ -172,8 +178,8 @@ def fit_heads(features: Features) -> dict[Modality, ClassHead]:
 
 
 def make_preprocessor(data: PackedData, config: PreprocessConfig) -> Preprocessor:
-    """A preprocessor with the mean and deviation of the training pairs' log-mels (of 2,048 sounds spread evenly, where there
-    are more; all windows of each)."""
+    """A preprocessor with the mean and deviation of the training pairs' log-mels (of 2,048 sounds spread evenly,
+    where there are more; all windows of each)."""
     pairs = find_pools(data)["pairs"]
     sounds = np.unique(data.index[pairs, 1])
     if len(sounds) > STATISTICS_SOUNDS:
@@ -221,7 +227,9 @@ def _claim(out: Path, config: TrainingConfig, data: PackedData, resume: bool) ->
             raise RunError(f"{file} can't be read ({error}); name another folder with --out") from None
         for key, value in mine.items():
             if theirs.get(key) != value:
-                raise RunError(f"{out} was started with {key}={theirs.get(key)}, not {value}; resume it with its own values")
+                raise RunError(
+                    f"{out} was started with {key}={theirs.get(key)}, not {value}; resume it with its own values"
+                )
         return
     if resume and any((out / "checkpoints").glob("step-*")):
         raise RunError(f"{file} is missing, so the run in {out} can't be resumed; name another folder with --out")
@@ -255,5 +263,3 @@ def _interruptible() -> Iterator[list[bool]]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-

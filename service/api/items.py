@@ -24,8 +24,12 @@ router = APIRouter(prefix="/v1/items", tags=["items"], responses={404: NOT_FOUND
 
 EngineDependency = Annotated[Engine, Depends(engine_of)]
 Id = Annotated[str, Path(description="The item's id.", examples=["test-0042:image"])]
-# The browser may show pictures and play sounds, and nothing else: no scripts in an SVG or HTML that calls itself a picture.
-_GUARD = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; media-src 'self'; sandbox"}
+# The browser may show pictures and play sounds, and nothing else: no scripts in an SVG or HTML that calls itself a
+# picture.
+_GUARD = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; media-src 'self'; sandbox",
+}
 
 
 @router.get("/{id}", summary="An item")
@@ -62,7 +66,9 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     "/{id}/thumbnail",
     summary="A small picture of an item",
     response_class=Response,
-    responses={200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}}},
+    responses={
+        200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}}
+    },
 )
 async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
     """The image scaled down, or the sound's spectrogram."""
@@ -94,5 +100,3 @@ async def _find(engine: Engine, id: str) -> Item:
     if item is None:
         raise Problem("no-such-item", f"There is no item '{id[:140]}'; ids come with search results.")
     return item
-
-

@@ -17,9 +17,9 @@ from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine, Upload
 from service.problems import Problem, media_problem
 from service.schemas import (
+    Classified,
     ClassifyAnswer,
     ClassProbability,
-    Classified,
     EmbedAnswer,
     Embedded,
     ProblemDocument,
@@ -31,7 +31,10 @@ from training.model.media.source import MediaError
 from training.model.memory import Modality
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}
+    status: {
+        "description": what,
+        "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
+    }
     for status, what in (
         (400, "The body can't be parsed"),
         (409, "The model has no class head, or the service no catalogue"),
@@ -52,7 +55,9 @@ async def embed(
     image: ImageFiles = [],  # noqa: B006 - FastAPI copies it
     sound: SoundFiles = [],  # noqa: B006
     include: Annotated[str, Query(description="`h`, `z`, or both as `h,z`.", pattern="^(h|z|h,z|z,h)$")] = "h,z",
-    encoding: Annotated[Literal["float", "base64"], Query(description="Numbers, or base64 of little-endian float32.")] = "float",
+    encoding: Annotated[
+        Literal["float", "base64"], Query(description="Numbers, or base64 of little-endian float32.")
+    ] = "float",
 ) -> EmbedAnswer:
     """The representation `h` ([visual ; sound]) and the projection `z` (unit norm) of each file."""
     uploads, modality = await read_uploads(engine, image, sound)
@@ -62,8 +67,8 @@ async def embed(
     wanted = include.split(",")
 
     def result(upload: Upload, place: int) -> Embedded:
-        vectors = {key: encode(getattr(embedding, key)[place]) for key in ("h", "z") if key in wanted}
-        return Embedded(name=upload.name, **vectors)
+        vectors = {key: encode(getattr(embedding, key)[place]) for key in wanted}
+        return Embedded.model_validate({"name": upload.name, **vectors})
 
     results = [
         Embedded(name=upload.name, error=error) if error else result(upload, place)
@@ -102,7 +107,7 @@ K = Annotated[int, Query(ge=1, le=1000, description="How many hits for each file
 FilterText = Annotated[
     str | None,
     Query(
-        description='Conditions on the hits, a JSON object with `label`, `tags`, `ids`, `metadata`.',
+        description="Conditions on the hits, a JSON object with `label`, `tags`, `ids`, `metadata`.",
         examples=['{"label": ["train", "boat"], "metadata": {"year": {"gte": 2020}}}'],
     ),
 ]
@@ -146,7 +151,9 @@ async def _search(
     embedding = await engine.embed(decoded.packed, modality)
     found = await engine.search(embedding.z, target, k, condition)
     results = [
-        Searched(name=upload.name, error=error) if error else Searched(name=upload.name, hits=list(map(_hit, found[place])))
+        Searched(name=upload.name, error=error)
+        if error
+        else Searched(name=upload.name, hits=list(map(_hit, found[place])))
         for upload, error, place in decoded.places(uploads)
     ]
     return SearchAnswer(model=engine.embedder.bundle.name, results=results)

@@ -10,8 +10,13 @@ from service.engine import Engine, Upload
 from service.problems import Problem
 from training.model.memory import Modality
 
-ImageFiles = Annotated[list[UploadFile], File(description="Image files: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000.")]
-SoundFiles = Annotated[list[UploadFile], File(description="Sound files: WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM; or a video's sound track.")]
+ImageFiles = Annotated[
+    list[UploadFile], File(description="Image files: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000.")
+]
+SoundFiles = Annotated[
+    list[UploadFile],
+    File(description="Sound files: WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM; or a video's sound track."),
+]
 
 
 def engine_of(request: Request) -> Engine:
@@ -20,7 +25,9 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-async def read_uploads(engine: Engine, image: list[UploadFile], sound: list[UploadFile]) -> tuple[list[Upload], Modality]:
+async def read_uploads(
+    engine: Engine, image: list[UploadFile], sound: list[UploadFile]
+) -> tuple[list[Upload], Modality]:
     """The request's files and what they are.
 
     Raises:

@@ -11,7 +11,7 @@ def jitter(images: Tensor, strength: float, chosen: Tensor) -> Tensor:
 
     Args:
         images: float `[N, 3, H, W]`.
-        strength: s; factors are uniform in [1 - 0.8s, 1 + 0.8s] (not below 0), the hue shift in [-0.2s, 0.2s] (at most 0.5).
+        strength: s; factors are uniform in [1 - 0.8s, 1 + 0.8s] but not below 0, the hue shift in [-0.2s, 0.2s].
         chosen: bool `[N]`, on the CPU.
     """
     n = images.shape[0]

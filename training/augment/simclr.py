@@ -21,7 +21,7 @@ class SimCLRAugment:
 
     Attributes:
         min_scale: smallest share of the picture's area that a crop keeps.
-        jitter: strength s of the colour jitter: brightness, contrast, saturation 0.8s, hue 0.2s; 0 leaves colours alone.
+        jitter: strength s of the colour jitter: brightness, contrast, saturation 0.8s, hue 0.2s.
         blur: whether half of the images are blurred.
     """
 
@@ -44,8 +44,8 @@ class SimCLRAugment:
 def draw_boxes(n: int, size: int, min_scale: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Crop boxes as torchvision's RandomResizedCrop draws them: top, left, height, width, each int64 `[N]`.
 
-    Ten candidates an image, area uniform in [min_scale, 1], aspect ratio log-uniform in [3/4, 4/3]; the first that fits is
-    taken, the whole picture where none does.
+    Ten candidates an image, area uniform in [min_scale, 1], aspect ratio log-uniform in [3/4, 4/3]; the first that
+    fits is taken, the whole picture where none does.
     """
     area = size * size * torch.empty(n, 10).uniform_(min_scale, 1.0)
     ratio = torch.empty(n, 10).uniform_(math.log(3 / 4), math.log(4 / 3)).exp()

@@ -74,7 +74,9 @@ class Bundle:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            save_file({key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}, draft / WEIGHTS)
+            save_file(
+                {key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}, draft / WEIGHTS
+            )
             heads: dict[str, Tensor] = {}
             for modality, head in self.heads.items():
                 heads[f"{modality}.weight"] = head.weight.contiguous().cpu()
@@ -172,7 +174,9 @@ def _read_heads(path: Path, classes: dict[str, Any], width: int) -> dict[Modalit
     expected: dict[str, torch.Size] = {}
     for modality, labels in classes.items():
         if modality not in MODALITIES or not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
-            raise BundleError(f"{path / CONFIG}: 'classes' holds {modality!r}: {labels!r}; copy or train the bundle again")
+            raise BundleError(
+                f"{path / CONFIG}: 'classes' holds {modality!r}: {labels!r}; copy or train the bundle again"
+            )
         expected[f"{modality}.weight"] = torch.Size((len(labels), width))
         expected[f"{modality}.bias"] = torch.Size((len(labels),))
     tensors = _read_tensors(path / HEADS, expected)

@@ -49,7 +49,7 @@ def check_type(key: str, value: Any, kind: type, where: str = "configuration") -
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: '{key}' takes {_KINDS.get(kind, kind.__name__)}, not {value!r}")
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{where}: '{key}' takes a finite number, not {value!r}")
     return value
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -39,6 +43,11 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def place(module: M, device: torch.device) -> M:
+    """A module on a device, its convolutions' weights in channels-last order."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.model.bundle import Bundle, load_bundle
-from training.model.device import autocast, resolve_device, resolve_precision
+from training.model.device import autocast, place, resolve_device, resolve_precision
 from training.model.media.image import MAX_PIXELS, read_image
 from training.model.media.sound import MAX_SECONDS, read_sound
 from training.model.media.source import Source
@@ -62,7 +62,7 @@ class Embedder:
         self.dtype = resolve_precision(precision, self.device)
         self.batch_size = batch_size
         model = copy.deepcopy(self.bundle.model).eval().requires_grad_(False)
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = place(model, self.device)
         self.preprocessor = copy.deepcopy(self.bundle.preprocessor).to(self.device)
         self.heads = {modality: head.to(self.device) for modality, head in self.bundle.heads.items()}
 
@@ -95,7 +95,8 @@ class Embedder:
         return self._embedding(torch.cat(h))
 
     def embed_sounds(self, waves: Sequence[npt.NDArray[np.int16]]) -> Embedding:
-        """Embed N sounds in the packed form, int16 `[L]` each of its own length; h is the mean over a sound's windows."""
+        """Embed N sounds in the packed form, int16 `[L]` each of its own length; h is the mean over a sound's
+        windows."""
         if not len(waves):
             return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
         samples = self.preprocessor.config.window_samples

@@ -14,7 +14,25 @@ from training.model.media.source import DamagedMedia, MediaTooLarge, Source, Uns
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .png .apng .webp .avif .gif .bmp .tif .tiff .jp2 .j2k .ppm .pgm .pbm .pnm".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".png",
+        ".apng",
+        ".webp",
+        ".avif",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ]
 )
 MAX_PIXELS = 100_000_000
 
@@ -39,17 +57,16 @@ def decode_image(
         MediaError: one sentence that names the file and the remedy.
     """
     name = name_of(source, name)
-    with open_source(source, name) as stream, _explained(name):
-        with Image.open(stream, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise MediaTooLarge(
-                    name, f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first"
-                )
-            if at_least is not None:
-                image.draft("RGB", (at_least, at_least))
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
+    with open_source(source, name) as stream, _explained(name), Image.open(stream, formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise MediaTooLarge(
+                name, f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first"
+            )
+        if at_least is not None:
+            image.draft("RGB", (at_least, at_least))
+        image.load()
+        return _rgb(ImageOps.exif_transpose(image))
 
 
 def pack_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:

@@ -23,13 +23,35 @@ from training.model.media.source import (
 )
 
 SUFFIXES = frozenset(
-    ".wav .wave .flac .mp3 .ogg .oga .opus .m4a .aac .webm .weba .mp4 .m4v .mov .mkv .mka .aif .aiff .caf .w64".split()
+    [
+        ".wav",
+        ".wave",
+        ".flac",
+        ".mp3",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".m4a",
+        ".aac",
+        ".webm",
+        ".weba",
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".mka",
+        ".aif",
+        ".aiff",
+        ".caf",
+        ".w64",
+    ]
 )
-VIDEO_SUFFIXES = frozenset(".webm .mp4 .m4v .mov .mkv".split())
+VIDEO_SUFFIXES = frozenset([".webm", ".mp4", ".m4v", ".mov", ".mkv"])
 MAX_SECONDS = 3600.0
 
 _READ = "send WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM, MP4 or MKV"
-# Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and addresses.
+# Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and
+# addresses.
 _CONTAINERS = "wav,w64,aiff,caf,flac,mp3,ogg,aac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"
 _TYPES = {
     "wav": "audio/wav",

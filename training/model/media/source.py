@@ -71,7 +71,9 @@ def open_source(source: Source, name: str) -> BinaryIO:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
     except OSError as error:
-        raise MissingMedia(name, f"can't be read ({error.strerror or error}); check the path and its permissions") from None
+        raise MissingMedia(
+            name, f"can't be read ({error.strerror or error}); check the path and its permissions"
+        ) from None
     if size == 0:
         stream.close()
         raise EmptyMedia(name, "is empty (0 bytes); copy the file again")

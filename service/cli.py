@@ -1,0 +1,61 @@
+"""The `bma` command: dispatches to the rooms, importing what a command needs only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status. Errors are one sentence on stderr, with `--debug` a traceback."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("bma: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone: `bma … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if arguments.debug:
+            raise
+        if type(error).__name__ == "Interrupted":
+            print(f"bma: {error}", file=sys.stderr)
+            return 130
+        print(f"bma: {_sentence(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    import service.commands
+    import training.commands
+
+    parser = argparse.ArgumentParser(
+        prog="bma", description="Sound and image find each other: train, index, serve, ask."
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    service.commands.add_commands(commands)
+    training.commands.add_commands(commands)
+    return parser
+
+
+def _sentence(error: Exception) -> str:
+    """An error in one line. Ours already are sentences; of others the kind is named too."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, ModuleNotFoundError):
+        return f"{text}; install what this command needs: pip install 'bma-memory[training,service]'"
+    if type(error).__module__.split(".")[0] in ("training", "index", "service"):
+        return text
+    return f"{type(error).__name__}: {text} (run bma --debug … for where)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Commands that join the rooms: demo, index, serve, query. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+SPLITS = ("train", "unpaired", "val", "test")
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers to `bma`'s."""
+    demo = commands.add_parser("demo", help="make the demo data, train, index, ask, serve")
+    demo.add_argument("--no-serve", action="store_true", help="stop after the answers")
+    demo.add_argument("--no-ask", action="store_true", help="only make what is missing: data, model, catalogue")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder (default runs/demo)")
+    _add_address(demo)
+    demo.set_defaults(run=run_demo)
+
+    index = commands.add_parser("index", help="make and look at catalogues").add_subparsers(
+        dest="action", required=True
+    )
+    build = index.add_parser("build", help="embed files into a catalogue")
+    build.add_argument("bundle", type=Path, metavar="BUNDLE")
+    build.add_argument("source", type=Path, metavar="SOURCE", help="a rows file, or a folder of images and sounds")
+    build.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help="the catalogue's folder")
+    build.add_argument("--split", action="append", choices=SPLITS, help="of a rows file, only this split; repeatable")
+    build.add_argument("--json", action="store_true", help="print JSON")
+    _add_model(build)
+    build.set_defaults(run=index_build)
+
+    info = index.add_parser("info", help="what a catalogue holds")
+    info.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=index_info)
+
+    serve = commands.add_parser("serve", help="answer over HTTP")
+    serve.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
+    serve.add_argument("--index", type=Path, metavar="CATALOGUE", help="leave out to embed and classify only")
+    _add_address(serve)
+    _add_model(serve)
+    serve.set_defaults(run=run_serve)
+
+    query = commands.add_parser("query", help="ask a running service")
+    query.add_argument("url", metavar="URL", help="such as http://127.0.0.1:8000")
+    query.add_argument("what", choices=("images", "sounds", "classify", "embed"), help="what you want back")
+    query.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images or sounds, by their endings")
+    query.add_argument("-k", type=int, default=5, help="hits for each file (default 5)")
+    query.add_argument("--filter", help='JSON conditions on the hits, such as \'{"label": "train"}\'')
+    query.add_argument("--json", action="store_true", help="print the results as JSON")
+    query.set_defaults(run=run_query)
+
+
+def run_demo(arguments: argparse.Namespace) -> None:
+    """`bma demo`."""
+    from service.demo import Demo
+
+    demo = Demo(arguments.out)
+    demo.make()
+    if not arguments.no_ask:
+        demo.ask(arguments.host, arguments.port, serve=not arguments.no_serve, insecure=arguments.insecure)
+
+
+def index_build(arguments: argparse.Namespace) -> None:
+    """`bma index build`."""
+    from service.indexing import build_catalogue
+    from training.model.embedder import Embedder
+
+    embedder = Embedder(arguments.bundle, arguments.device, arguments.precision)
+    summary = build_catalogue(embedder, arguments.source, arguments.out, arguments.split)
+    if arguments.json:
+        counts = {"images": summary.images, "sounds": summary.sounds, "unreadable": len(summary.unreadable)}
+        print(json.dumps(counts))
+        return
+    print(f"{arguments.out} now holds {summary.images} images and {summary.sounds} sounds of {arguments.source}")
+    for unreadable in summary.unreadable[:10]:
+        print(f"  left out: {unreadable.reason}")
+    if summary.unreadable:
+        print(f"{len(summary.unreadable)} files were left out; {arguments.out / 'unreadable.csv'} lists them all")
+
+
+def index_info(arguments: argparse.Namespace) -> None:
+    """`bma index info`."""
+    from index.local import LocalCatalogue
+
+    catalogue = LocalCatalogue.open(arguments.catalogue)
+    info = {
+        **{f"{modality}s": count for modality, count in catalogue.count().items()},
+        "model": catalogue.fingerprint,
+        "dimension": catalogue.dimension,
+        "root": str(catalogue.root),
+    }
+    print(json.dumps(info, indent=2) if arguments.json else "\n".join(f"{key}: {value}" for key, value in info.items()))
+
+
+def run_serve(arguments: argparse.Namespace) -> None:
+    """`bma serve`."""
+    from service.server import serve
+
+    serve(arguments.model, arguments.index, arguments)
+
+
+def run_query(arguments: argparse.Namespace) -> None:
+    """`bma query`."""
+    from service.asking import query
+
+    query(arguments)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="allow an address others can reach, though there are no keys (or BMA_INSECURE=1)",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="of the convolutions")

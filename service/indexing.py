@@ -1,0 +1,146 @@
+"""Files into a catalogue: where the model and the index meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from index.build import Embedded, Entry, Summary, Unreadable, build
+from index.catalogue import CatalogueError
+from index.local import DATABASE, LocalCatalogue
+from training.data.rows import Row, RowsError, read_rows
+from training.model.embedder import Embedder
+from training.model.media import image, sound
+from training.model.media.source import MediaError
+from training.progress import track
+
+
+def build_catalogue(embedder: Embedder, source: Path, out: Path, splits: Sequence[str] | None = None) -> Summary:
+    """Embed a rows file's or a folder's files into a catalogue; files that can't be read are left out and listed.
+
+    A catalogue that is there is added to; items whose id it has are replaced.
+
+    Raises:
+        RowsError: the rows file can't be used, or no row is of the splits asked for.
+        CatalogueError: the source has nothing to index, or the catalogue was made with another bundle or folder.
+    """
+    entries, root = find_entries(source, splits)
+    catalogue = _open(embedder, out, root)
+    try:
+        with _EntryEmbedder(embedder, root) as embed:
+            summary = build(catalogue, root, track(entries, "indexing", len(entries)), embed)
+        summary.write_unreadable(out / "unreadable.csv")
+    finally:
+        catalogue.close()
+    if not summary.images and not summary.sounds:
+        raise CatalogueError(f"{source}: not one file could be indexed (the first: {summary.unreadable[0].reason})")
+    return summary
+
+
+def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[list[Entry], Path]:
+    """What a rows file names, or what a folder holds, and the folder that the paths are relative to."""
+    if source.is_dir() and not (source / "rows.csv").is_file():
+        if splits:
+            raise RowsError(f"{source} is a folder without rows.csv, so it has no splits; leave out --split")
+        entries = sorted(_walk(source), key=lambda entry: entry.path)
+        if not entries:
+            raise CatalogueError(f"{source} holds no image or sound files; name a folder that does")
+        return entries, source
+    rows_file = source / "rows.csv" if source.is_dir() else source
+    rows = [row for row in read_rows(rows_file) if not splits or row.split in splits]
+    if not rows:
+        raise RowsError(f"{rows_file} has no rows of split {' or '.join(splits or ())}")
+    unique = dict.fromkeys((entry.path, entry.id, entry.start, entry.duration) for entry in _of_rows(rows))
+    first = {(entry.path, entry.id, entry.start, entry.duration): entry for entry in reversed(list(_of_rows(rows)))}
+    return [first[key] for key in unique], rows_file.parent
+
+
+def _of_rows(rows: Sequence[Row]) -> Iterator[Entry]:
+    for row in rows:
+        common: dict[str, Any] = {"split": row.split, **({"clip": row.clip} if row.clip else {})}
+        if row.image:
+            id = f"{row.id}:image" if row.id else ""
+            yield Entry(row.image, "image", id, row.label, row.tags, common)
+        if row.sound:
+            id = f"{row.id}:sound" if row.id else ""
+            part = {"start": row.start} if row.start else {}
+            if row.duration is not None:
+                part["duration"] = row.duration
+            yield Entry(row.sound, "sound", id, row.label, row.tags, {**common, **part}, row.start, row.duration)
+
+
+def _walk(folder: Path) -> Iterator[Entry]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            suffix = Path(name).suffix.lower()
+            path = str((Path(parent) / name).relative_to(folder))
+            if name.startswith("."):
+                continue
+            if suffix in image.SUFFIXES:
+                yield Entry(path, "image", metadata={"path": path})
+            elif suffix in sound.SUFFIXES:
+                yield Entry(path, "sound", metadata={"path": path})
+
+
+def _open(embedder: Embedder, out: Path, root: Path) -> LocalCatalogue:
+    if not (out / DATABASE).exists():
+        dimension = embedder.bundle.model.config.projection_dim
+        return LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, root)
+    catalogue = LocalCatalogue.open(out)
+    check_fingerprint(catalogue, embedder, out)
+    if catalogue.root != root.resolve():
+        raise CatalogueError(f"{out} holds files of {catalogue.root}, not of {root}; name another catalogue with --out")
+    return catalogue
+
+
+def check_fingerprint(catalogue: LocalCatalogue, embedder: Embedder, folder: Path) -> None:
+    """Vectors of one model say nothing to another. Raises `CatalogueError`."""
+    if catalogue.fingerprint != embedder.bundle.fingerprint:
+        raise CatalogueError(
+            f"{folder} was made with another model ({catalogue.fingerprint[:8]}, "
+            f"not {embedder.bundle.fingerprint[:8]}); "
+            "delete it and build it again with 'bma index build'"
+        )
+
+
+class _EntryEmbedder:
+    """Decodes entries on all cores, then embeds them together."""
+
+    def __init__(self, embedder: Embedder, root: Path) -> None:
+        self.embedder, self.root = embedder, root
+        self.pool = ThreadPoolExecutor(os.cpu_count(), "decode")
+
+    def __enter__(self) -> _EntryEmbedder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown()
+
+    def __call__(self, entries: Sequence[Entry]) -> list[Embedded | Unreadable]:
+        """Vectors of entries of one modality, or why a file can't be used."""
+        decoded = list(self.pool.map(self._read, entries))
+        good = [result for result in decoded if not isinstance(result, Unreadable)]
+        arrays = [array for array, _ in good]
+        embed = self.embedder.embed_images if entries[0].modality == "image" else self.embedder.embed_sounds
+        vectors = iter(zip(embed(arrays).z, (media_type for _, media_type in good), strict=True))
+        return [result if isinstance(result, Unreadable) else Embedded(*next(vectors)) for result in decoded]
+
+    def _read(self, entry: Entry) -> tuple[npt.NDArray[Any], str] | Unreadable:
+        file, config = self.root / entry.path, self.embedder.preprocessor.config
+        try:
+            if entry.modality == "image":
+                return image.read_image(file, config.image_size, name=entry.path), image.image_type(
+                    file, name=entry.path
+                )
+            wave = sound.read_sound(
+                file, config.sample_rate, name=entry.path, start=entry.start, duration=entry.duration
+            )
+            return wave, sound.sound_type(file, name=entry.path)
+        except MediaError as error:
+            return Unreadable(entry.path, str(error))

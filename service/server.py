@@ -1,0 +1,85 @@
+"""Running the service: load, listen, serve until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from index.local import LocalCatalogue
+from service.app import create_app
+from service.engine import Engine
+from service.indexing import check_fingerprint
+from service.limits import Limits
+from training.model.embedder import Embedder
+
+
+class ServeError(ValueError):
+    """The service can't start; `str()` is one sentence with the remedy."""
+
+
+def serve(model: Path, index: Path | None, arguments: argparse.Namespace) -> None:
+    """Serve until a signal ends it."""
+    listener = listen(arguments.host, arguments.port, arguments.insecure)
+    server = make_server(load_engine(model, index, arguments.device, arguments.precision))
+    print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
+    server.run(sockets=[listener])
+
+
+def load_engine(model: Path, index: Path | None, device: str = "auto", precision: str = "auto") -> Engine:
+    """A bundle and its catalogue, ready to answer.
+
+    Raises:
+        BundleError, CatalogueError: one can't be used, or they do not belong together.
+    """
+    embedder = Embedder(model, device, precision)
+    catalogue = None
+    if index is not None:
+        catalogue = LocalCatalogue.open(index)
+        check_fingerprint(catalogue, embedder, index)
+    return Engine(embedder, catalogue, Limits())
+
+
+def make_server(engine: Engine) -> uvicorn.Server:
+    """A server that is not running yet."""
+    config = uvicorn.Config(
+        create_app(engine), log_level="warning", access_log=False, timeout_keep_alive=30, server_header=False
+    )
+    return uvicorn.Server(config)
+
+
+def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
+    """A listening socket, taken before the model is loaded so that a port in use is said at once.
+
+    Raises:
+        ServeError: the address is not one of this machine, is in use, or others could reach it without `insecure`.
+    """
+    try:
+        family, _, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, OverflowError, UnicodeError):
+        raise ServeError(f"there is no address '{host}' port {port}; use --host 127.0.0.1 --port 8000") from None
+    reachable = not ipaddress.ip_address(str(target[0]).split("%")[0]).is_loopback
+    if reachable and not insecure and os.environ.get("BMA_INSECURE") != "1":
+        raise ServeError(
+            f"{host} can be reached by others and the service has no keys yet; "
+            "listen on 127.0.0.1, or say --insecure (BMA_INSECURE=1) where something else guards the port"
+        )
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(target)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ServeError(f"can't listen on {host} port {port} ({error.strerror}); choose another with --port") from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
