@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import socket
@@ -23,11 +24,12 @@ class ServeError(ValueError):
 
 
 def serve(model: Path, index: Path | None, arguments: argparse.Namespace) -> None:
-    """Serve until a signal ends it."""
+    """Serve until Ctrl-C or SIGTERM ends it; requests that have begun are answered first."""
     listener = listen(arguments.host, arguments.port, arguments.insecure)
     server = make_server(load_engine(model, index, arguments.device, arguments.precision))
     print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
-    server.run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down and hands Ctrl-C on; that is how it is ended
+        server.run(sockets=[listener])
 
 
 def load_engine(model: Path, index: Path | None, device: str = "auto", precision: str = "auto") -> Engine:

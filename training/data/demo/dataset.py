@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +56,11 @@ class _Job:
     seed: tuple[int, ...]
 
 
-def make_demo(out: Path, seed: int = 0) -> Path:
+def make_demo(out: Path, seed: int = 0, parts: Sequence[Part] = PARTS) -> Path:
     """Make the data set in a folder; returns its rows file. The same seed gives the same files.
 
-    The rows file is written last: where it is, the set is complete. What else lies in the folder stays.
+    The rows file is written last: where it is, the set is complete. What else lies in the folder stays. Other `parts`
+    make a smaller or larger set.
 
     Raises:
         OSError: the folder can't be written.
@@ -69,7 +70,7 @@ def make_demo(out: Path, seed: int = 0) -> Path:
     try:
         for kind in ("images", "sounds"):
             (draft / kind).mkdir()
-        jobs = list(_jobs(draft, seed))
+        jobs = list(_jobs(draft, seed, parts))
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
             for _ in track(pool.map(_make, jobs, chunksize=16), "drawing and sounding", len(jobs), "row"):
                 pass
@@ -84,8 +85,8 @@ def make_demo(out: Path, seed: int = 0) -> Path:
     return out / ROWS
 
 
-def _jobs(folder: Path, seed: int) -> Iterator[_Job]:
-    for part_number, part in enumerate(PARTS):
+def _jobs(folder: Path, seed: int, parts: Sequence[Part]) -> Iterator[_Job]:
+    for part_number, part in enumerate(parts):
         for count in range(part.per_class * len(LABELS)):
             label_number = count % len(LABELS)
             label = LABELS[label_number]
