@@ -49,6 +49,10 @@ SUFFIXES = frozenset(
 VIDEO_SUFFIXES = frozenset([".webm", ".mp4", ".m4v", ".mov", ".mkv"])
 MAX_SECONDS = 3600.0
 
+# Hz. Outside of these a header is wrong, and following it costs memory: a few kilobytes that claim 1 Hz become hours,
+# and a filter down from 1 GHz fills gigabytes.
+_SLOWEST, _FASTEST = 1_000, 1_000_000
+
 _READ = "send WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM, MP4 or MKV"
 # Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and
 # addresses.
@@ -168,15 +172,26 @@ class _Resampler:
         if kind != self.kind:
             if self.resampler is not None:
                 yield from self._samples(self.resampler.resample(None))
-            self.resampler = None if frame is None else av.AudioResampler(format="fltp", rate=self.sample_rate)
+            self.resampler = None if frame is None else self._anew(frame)
             self.kind = kind
         if frame is not None and self.resampler is not None:
             frame.pts = None  # gaps in time stamps are no reason to invent or drop samples
             yield from self._samples(self.resampler.resample(frame))
 
+    def _anew(self, frame: av.AudioFrame) -> av.AudioResampler:
+        if not _SLOWEST <= frame.sample_rate <= _FASTEST:
+            raise UnsupportedMedia(
+                self.name, f"has a sample rate of {frame.sample_rate:,} Hz; export it at 8,000 to 192,000 Hz"
+            )
+        # interleaved: PyAV finds the end of a planar frame's list of planes by a null pointer, and with 8 or more
+        # channels there is none
+        return av.AudioResampler(format="flt", rate=self.sample_rate)
+
     def _samples(self, frames: list[av.AudioFrame]) -> Iterator[npt.NDArray[np.int16]]:
         for frame in frames:
-            mono = frame.to_ndarray().mean(axis=0, dtype=np.float64)
+            interleaved = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            with np.errstate(invalid="ignore"):
+                mono = interleaved.mean(axis=1, dtype=np.float64)
             if not np.isfinite(mono).all():
                 raise DamagedMedia(
                     self.name, "holds samples that are not numbers (NaN or infinity); export it again as 16-bit PCM"
