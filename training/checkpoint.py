@@ -73,12 +73,12 @@ class Checkpoints:
         for file in reversed(files):
             try:
                 step, tensors = _read(file)
-            except (SafetensorError, OSError, ValueError):
-                continue  # an older one is behind it
-            _restore(tensors, model, optimizer)
+                _restore(tensors, model, optimizer)
+            except (SafetensorError, OSError, ValueError, LookupError, RuntimeError):
+                continue  # an older one is behind it, and restoring that one overwrites everything
             return step
         if files:
-            raise CheckpointError(f"no checkpoint in {self.folder} can be read; start again without --resume")
+            raise CheckpointError(f"no checkpoint in {self.folder} can be read; start another run in another folder")
         return 0
 
 
