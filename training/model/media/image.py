@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from training.model.media.source import DamagedMedia, MediaTooLarge, Source, UnsupportedMedia, name_of, open_source
+from training.model.media.source import (
+    DamagedMedia,
+    MediaError,
+    MediaTooLarge,
+    Source,
+    UnsupportedMedia,
+    name_of,
+    open_source,
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 SUFFIXES = frozenset(
@@ -123,9 +131,11 @@ def _explained(name: str) -> Iterator[None]:
             yield
     except UnidentifiedImageError:
         raise UnsupportedMedia(name, f"is not an image that can be read; {_READ}") from None
-    except Image.DecompressionBombError as error:
-        raise MediaTooLarge(name, f"has too many pixels ({error}); scale it down first") from None
-    except (MediaTooLarge, UnsupportedMedia):
+    except Image.DecompressionBombError:
+        raise MediaTooLarge(
+            name, f"has far more pixels than the limit of {MAX_PIXELS:,}; scale it down first"
+        ) from None
+    except MediaError:
         raise
     except MemoryError:
         raise MediaTooLarge(name, "does not fit in memory when decoded; scale it down first") from None

@@ -52,11 +52,13 @@ MAX_SECONDS = 3600.0
 # Hz. Outside of these a header is wrong, and following it costs memory: a few kilobytes that claim 1 Hz become hours,
 # and a filter down from 1 GHz fills gigabytes.
 _SLOWEST, _FASTEST = 1_000, 1_000_000
+_CHANNELS = 64  # the most that FFmpeg's resampler takes
 
 _READ = "send WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM, MP4 or MKV"
 # Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and
 # addresses.
 _CONTAINERS = "wav,w64,aiff,caf,flac,mp3,ogg,aac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"
+_TOO_MUCH = "does not fit in memory when decoded; cut it into shorter files"
 _TYPES = {
     "wav": "audio/wav",
     "w64": "audio/x-w64",
@@ -93,26 +95,33 @@ def read_sound(
 
     Raises:
         MediaError: one sentence that names the file and the remedy.
+        ValueError: `start` is below 0, or `duration` is not above it.
     """
+    if start < 0 or (duration is not None and duration <= 0):
+        raise ValueError(f"start must be at least 0 and duration above 0, not {start} and {duration}")
     name = name_of(source, name)
     first = round(start * sample_rate)
-    last = None if duration is None else first + round(duration * sample_rate)
+    last = None if duration is None else first + max(1, round(duration * sample_rate))
     limit = round(max_seconds * sample_rate)
     pieces: list[npt.NDArray[np.int16]] = []
-    length = 0
+    position = kept = 0
     for piece in _decode(source, sample_rate, name):
-        pieces.append(piece)
-        length += len(piece)
-        if last is not None and length >= last:
-            break
-        if length > limit:
+        wanted = piece[max(0, first - position) : None if last is None else last - position]
+        position += len(piece)
+        kept += len(wanted)
+        if kept > limit:
             raise MediaTooLarge(name, f"is longer than {max_seconds:g} s; cut it into shorter files")
-    wave = np.concatenate(pieces)[first:last] if pieces else np.empty(0, np.int16)
-    if len(wave) == 0:
-        if length and start > 0:
-            raise EmptyMedia(name, f"ends at {length / sample_rate:.2f} s, before the {start:g} s asked for")
-        raise EmptyMedia(name, "holds no sound; check how it was recorded or exported")
-    return wave
+        if len(wanted):
+            pieces.append(wanted)
+        if last is not None and position >= last:
+            break
+    if kept:
+        return np.concatenate(pieces)
+    if position and start > 0:
+        raise EmptyMedia(
+            name, f"ends at {position / sample_rate:.2f} s, before the {start:g} s asked for; choose an earlier start"
+        )
+    raise EmptyMedia(name, "holds no sound; check how it was recorded or exported")
 
 
 def sound_type(source: Source, *, name: str | None = None) -> str:
@@ -134,7 +143,9 @@ def _cover_only(container: Any) -> bool:
 
 def _webm_codecs(container: Any) -> bool:
     allowed = {"vp8", "vp9", "av1", "opus", "vorbis"}
-    return all(stream.codec_context.name.removeprefix("lib") in allowed for stream in container.streams)
+    # a stream whose codec FFmpeg does not know has no codec context
+    names = [stream.codec_context.name if stream.codec_context else "" for stream in container.streams]
+    return all(name.removeprefix("lib") in allowed for name in names)
 
 
 def _decode(source: Source, sample_rate: int, name: str) -> Iterator[npt.NDArray[np.int16]]:
@@ -143,6 +154,8 @@ def _decode(source: Source, sample_rate: int, name: str) -> Iterator[npt.NDArray
         if not container.streams.audio:
             raise UnsupportedMedia(name, "has no sound track; send a file with sound")
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UnsupportedMedia(name, f"has sound in a coding that can't be read; {_READ}")
         resampler = _Resampler(sample_rate, name)
         for packet in container.demux(stream):
             try:
@@ -183,6 +196,10 @@ class _Resampler:
             raise UnsupportedMedia(
                 self.name, f"has a sample rate of {frame.sample_rate:,} Hz; export it at 8,000 to 192,000 Hz"
             )
+        if frame.layout.nb_channels > _CHANNELS:
+            raise UnsupportedMedia(
+                self.name, f"has {frame.layout.nb_channels} channels; export it with at most {_CHANNELS}"
+            )
         # interleaved: PyAV finds the end of a planar frame's list of planes by a null pointer, and with 8 or more
         # channels there is none
         return av.AudioResampler(format="flt", rate=self.sample_rate)
@@ -206,14 +223,18 @@ def _opened(source: Source, name: str) -> Iterator[Any]:
         try:
             # the whitelists keep a crafted upload from making FFmpeg open other files or addresses
             options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
-            with av.open(nameless(stream), mode="r", options=options, metadata_errors="ignore") as container:
-                yield container
-        except MediaError:
-            raise
-        except (av.FFmpegError, ValueError, OverflowError) as error:
-            if isinstance(error, av.InvalidDataError | av.EOFError | ValueError):
-                raise UnsupportedMedia(name, f"is not a sound that can be read; {_READ}") from None
-            detail = str(getattr(error, "strerror", None) or error).strip().rstrip(".")
-            raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None
+            container = av.open(nameless(stream), mode="r", options=options, metadata_errors="ignore")
         except MemoryError:
-            raise MediaTooLarge(name, "does not fit in memory when decoded; cut it into shorter files") from None
+            raise MediaTooLarge(name, _TOO_MUCH) from None
+        except (av.FFmpegError, ValueError, OverflowError):
+            raise UnsupportedMedia(name, f"is not a sound that can be read, or is cut off; {_READ}") from None
+        with container:
+            try:
+                yield container
+            except MediaError:
+                raise
+            except MemoryError:
+                raise MediaTooLarge(name, _TOO_MUCH) from None
+            except av.FFmpegError as error:
+                detail = str(error.strerror or error).strip().rstrip(".")
+                raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None
