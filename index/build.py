@@ -90,12 +90,22 @@ def build(catalogue: Catalogue, root: Path, entries: Iterable[Entry], embed: Emb
     """
     summary = Summary()
     remaining = iter(entries)
+    owners: dict[str, Entry] = {}
     while batch := list(islice(remaining, BATCH)):
         for modality in ("image", "sound"):
-            part = [entry for entry in batch if entry.modality == modality]
+            part = [entry for entry in batch if entry.modality == modality and _owns_its_id(entry, owners, summary)]
             if part:
                 _add(catalogue, root, part, embed(part), summary)
     return summary
+
+
+def _owns_its_id(entry: Entry, owners: dict[str, Entry], summary: Summary) -> bool:
+    """Whether no entry before it has the same id: of two the second would replace the first, unsaid."""
+    owner = owners.setdefault(entry.id, entry) if entry.id else entry
+    if owner is not entry:
+        reason = f"{entry.path} has the id '{entry.id}' that {owner.path} has; give each row an id of its own"
+        summary.unreadable.append(Unreadable(entry.path, reason))
+    return owner is entry
 
 
 def _add(
@@ -106,7 +116,9 @@ def _add(
     for entry, result in zip(entries, results, strict=True):
         file = (root / entry.path).resolve()
         if not file.is_relative_to(root.resolve()):
-            result = Unreadable(entry.path, "lies outside the folder that is indexed; move or copy it inside")
+            result = Unreadable(
+                entry.path, f"{entry.path} lies outside the folder that is indexed; move or copy it inside"
+            )
         if isinstance(result, Unreadable):
             summary.unreadable.append(result)
             continue
@@ -121,7 +133,7 @@ def _add(
                 metadata=entry.metadata,
             )
         except ValueError as error:
-            summary.unreadable.append(Unreadable(entry.path, str(error)))
+            summary.unreadable.append(Unreadable(entry.path, f"{entry.path}: {error}"))
             continue
         items[item.id], vectors[item.id] = item, result.z
     if items:

@@ -9,6 +9,7 @@ from typing import Any
 Scalar = str | int | float | bool
 BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 KEYS = ("label", "tags", "ids", "metadata")
+CONDITIONS = 100  # SQLite bounds the depth of an expression
 
 
 class FilterError(ValueError):
@@ -42,6 +43,7 @@ class Filter:
         """
         try:
             value = json.loads(text)
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair, "\\ud800", is no text
         except (ValueError, RecursionError):
             raise FilterError('filter is not valid JSON; it takes an object such as {"label": "dog"}') from None
         if not isinstance(value, dict):
@@ -50,9 +52,13 @@ class Filter:
             if key not in KEYS:
                 raise FilterError(f"filter knows no '{key}'; it takes {', '.join(KEYS)}")
         equal, bounds = _metadata(value.get("metadata", {}))
+        tags = tuple(dict.fromkeys(_texts("tags", value.get("tags", ()))))
+        conditions = len(tags) + len(equal) + sum(map(len, bounds.values()))
+        if conditions > CONDITIONS:
+            raise FilterError(f"filter has {conditions} conditions; use at most {CONDITIONS}")
         return cls(
             labels=_texts("label", value["label"]) if "label" in value else None,
-            tags=_texts("tags", value.get("tags", ())),
+            tags=tags,
             ids=_texts("ids", value["ids"]) if "ids" in value else None,
             equal=equal,
             bounds=bounds,

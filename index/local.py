@@ -47,7 +47,7 @@ class LocalCatalogue:
     """Items and their vectors in one folder on this machine; exact search.
 
     Every change is one SQLite transaction: it is there as a whole once the call returns, also after a crash. Safe to
-    use from many threads.
+    use from many threads and processes: a search sees what others have put and deleted before it began.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
@@ -58,7 +58,12 @@ class LocalCatalogue:
         self._fingerprint = settings["fingerprint"]
         self.dimension = int(settings["dimension"])
         self.root = (folder / settings["root"]).resolve()
-        self._indexes = {modality: self._load(modality) for modality in MODALITIES}
+        self._indexes: dict[Modality, Any] = {
+            modality: faiss.IndexIDMap2(faiss.IndexFlatIP(self.dimension)) for modality in MODALITIES
+        }
+        self._version: int | None = None  # SQLite's count of other connections' changes, when the indexes were made
+        with self._reading():
+            pass
 
     @classmethod
     def create(cls, folder: Path, fingerprint: str, dimension: int, root: Path) -> LocalCatalogue:
@@ -106,12 +111,17 @@ class LocalCatalogue:
             connection = _connect(file)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != SCHEMA:
-                raise CatalogueError(f"{folder} has schema {version}, this version reads {SCHEMA}; build it again")
+                raise CatalogueError(
+                    f"{folder} has schema {version}, this version reads {SCHEMA}; "
+                    "delete it and build it again with 'bma index build'"
+                )
             return cls(folder, connection)
         except (sqlite3.Error, KeyError, ValueError) as error:
             if isinstance(error, CatalogueError):
                 raise
-            raise CatalogueError(f"{folder} can't be read ({error}); build it again with 'bma index build'") from None
+            raise CatalogueError(
+                f"{folder} can't be read as a catalogue ({error}); delete it and build it again with 'bma index build'"
+            ) from None
 
     @property
     def fingerprint(self) -> str:
@@ -175,7 +185,8 @@ class LocalCatalogue:
 
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""
-        return {modality: self._indexes[modality].ntotal for modality in MODALITIES}
+        with self._reading():
+            return {modality: self._indexes[modality].ntotal for modality in MODALITIES}
 
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
@@ -189,7 +200,7 @@ class LocalCatalogue:
             raise ValueError(f"vectors must be [Q, {self.dimension}], not {list(vectors.shape)}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
-        with self._lock:
+        with self._reading():
             index, params = self._indexes[modality], None
             available = index.ntotal
             if filter is not None:
@@ -205,12 +216,9 @@ class LocalCatalogue:
             k = min(k, available)
             if k == 0 or not len(vectors):
                 return [[] for _ in vectors]
-            scores, numbers = index.search(vectors, k, params=params)
-            items = self._items(numbers)
-        return [
-            [Hit(items[number], float(score)) for score, number in sorted(zip(row, found, strict=True), key=_rank)]
-            for row, found in zip(scores.tolist(), numbers.tolist(), strict=True)
-        ]
+            found = _nearest(index, vectors, k, available, params)
+            items = self._items({number for nearest in found for _, number in nearest})
+        return [[Hit(items[number], score) for score, number in nearest] for nearest in found]
 
     def file(self, item: Item) -> Path:
         """Where an item's content lies.
@@ -239,21 +247,44 @@ class LocalCatalogue:
         except sqlite3.Error as error:
             raise CatalogueError(f"{self.folder} can't be written ({error}); nothing has changed") from None
 
-    def _items(self, numbers: npt.NDArray[np.int64]) -> dict[int, Item]:
-        wanted = json.dumps(np.unique(numbers).tolist())
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One unchanging state of the database, with the indexes brought up to it."""
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN")
+            self._catch_up()
+            yield
+
+    def _catch_up(self) -> None:
+        """Bring the indexes up to what other connections have changed. A number keeps its vector for ever."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return
+        for modality, index in self._indexes.items():
+            numbers = self._connection.execute("SELECT number FROM items WHERE modality = ?", (modality,)).fetchall()
+            there, here = np.array(numbers, dtype=np.int64).reshape(-1), faiss.vector_to_array(index.id_map)
+            gone = np.setdiff1d(here, there)
+            if len(gone):
+                index.remove_ids(gone)
+            new = np.setdiff1d(there, here)
+            for start in range(0, len(new), 65536):
+                self._add(index, new[start : start + 65536])
+        self._version = version
+
+    def _add(self, index: Any, numbers: npt.NDArray[np.int64]) -> None:
+        table = self._connection.execute(
+            "SELECT z FROM items WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number",
+            (json.dumps(numbers.tolist()),),
+        )
+        vectors = np.frombuffer(b"".join(z for (z,) in table), dtype=np.float32)
+        index.add_with_ids(vectors.reshape(len(numbers), self.dimension), numbers)
+
+    def _items(self, numbers: set[int]) -> dict[int, Item]:
+        wanted = json.dumps(sorted(numbers))
         table = self._connection.execute(
             f"SELECT number, {_COLUMNS} FROM items WHERE number IN (SELECT value FROM json_each(?))", (wanted,)
         )
         return {number: _item(cells) for number, *cells in table}
-
-    def _load(self, modality: Modality) -> Any:
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dimension))
-        table = self._connection.execute("SELECT number, z FROM items WHERE modality = ? ORDER BY number", (modality,))
-        while part := table.fetchmany(65536):
-            numbers = np.array([number for number, _ in part], dtype=np.int64)
-            vectors = np.frombuffer(b"".join(z for _, z in part), dtype=np.float32).reshape(-1, self.dimension)
-            index.add_with_ids(vectors, numbers)
-        return index
 
     def _apply(
         self, modality: Modality, removed: Sequence[int], added: Sequence[tuple[int, npt.NDArray[np.float32]]]
@@ -265,6 +296,21 @@ class LocalCatalogue:
             index.remove_ids(np.array(removed, dtype=np.int64))
         if kept:
             index.add_with_ids(np.stack(list(kept.values())), np.array(list(kept), dtype=np.int64))
+
+
+def _nearest(
+    index: Any, vectors: npt.NDArray[np.float32], k: int, available: int, params: Any
+) -> list[list[tuple[float, int]]]:
+    """Of each query the k best (score, number). FAISS cuts through ties as it pleases, so more is asked for until the
+    cut falls between two scores."""
+    wanted = min(k + 1, available)
+    while True:
+        scores, numbers = index.search(vectors, wanted, params=params)
+        if wanted == available or (scores[:, -1] < scores[:, k - 1]).all():
+            break
+        wanted = min(2 * wanted, available)
+    pairs = (zip(row, found, strict=True) for row, found in zip(scores.tolist(), numbers.tolist(), strict=True))
+    return [sorted(row, key=_rank)[:k] for row in pairs]
 
 
 def _connect(file: Path) -> sqlite3.Connection:

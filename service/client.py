@@ -96,8 +96,7 @@ class Client:
         self.close()
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._checked(self._http.get(path)).json()
-        return answer
+        return _document(self._checked(self._http.get(path)))
 
     def _query(
         self, path: str, image: File | Sequence[File], sound: File | Sequence[File], parameters: dict[str, Any]
@@ -106,7 +105,7 @@ class Client:
             ("sound", _part(file)) for file in _several(sound)
         ]
         answer = self._checked(self._http.post(path, params=parameters, files=files))
-        results: list[dict[str, Any]] = answer.json()["results"]
+        results: list[dict[str, Any]] = _document(answer, "results")["results"]
         return results
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
@@ -117,6 +116,18 @@ class Client:
         except ValueError:
             problem = {}
         raise ServiceError(answer.status_code, problem if isinstance(problem, dict) else {})
+
+
+def _document(answer: httpx.Response, key: str = "") -> dict[str, Any]:
+    """An answer's JSON object; something else at the address answers otherwise."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or (key and key not in document):
+        detail = f"what answers at {answer.url} is not this service; check the address"
+        raise ServiceError(answer.status_code, {"detail": detail})
+    return document
 
 
 def _several(files: File | Sequence[File]) -> Sequence[File]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import Problem
+
+DRAINED = 8  # times the limit
+PATIENCE = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,11 @@ class Limits:
 
 
 class UploadLimit:
-    """ASGI middleware: an upload over the limit is answered with 413 and not read further."""
+    """ASGI middleware: an upload over the limit is answered with 413 and not kept.
+
+    The rest of a body is read and dropped first, within bounds: a connection that is closed on unread data is reset,
+    and the client never sees why.
+    """
 
     def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
         self.app = app
@@ -32,37 +41,49 @@ class UploadLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
         received = 0
-        started = False
+        too_large = declared.isdigit() and int(declared) > self.upload_bytes
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, too_large
             message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self.upload_bytes:
-                    raise _TooLarge
+            received += len(message.get("body", b""))
+            if received > self.upload_bytes:
+                too_large = True
+                raise _TooLarge
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        async def guarded(message: Message) -> None:
+            if not too_large:  # else it is what the application makes of the broken body
+                await send(message)
 
-        try:
-            if declared.isdigit() and int(declared) > self.upload_bytes:
-                raise _TooLarge
-            await self.app(scope, counted, noted)
-        except _TooLarge:
-            if started:
-                raise
+        if not too_large:
+            try:
+                await self.app(scope, counted, guarded)
+            except Exception:
+                if not too_large:
+                    raise
+        if too_large:
+            if headers.get(b"expect", b"").lower() != b"100-continue":
+                await self._drain(receive)
             problem = Problem(
                 "upload-too-large",
                 f"A request may carry {self.upload_bytes:,} bytes; send fewer or smaller files.",
                 limit=self.upload_bytes,
             )
             await problem.response({"connection": "close"})(scope, receive, send)
+
+    async def _drain(self, receive: Receive) -> None:
+        dropped = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while dropped < DRAINED * self.upload_bytes:
+                    message = await receive()
+                    if message["type"] != "http.request" or not message.get("more_body"):
+                        return
+                    dropped += len(message.get("body", b""))
 
 
 class _TooLarge(Exception):

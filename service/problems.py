@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "no-file": (422, "No file was sent"),
     "invalid-request": (422, "The request is not valid"),
     "malformed-body": (400, "The body can't be parsed"),
+    "no-such-range": (416, "The file has no such range"),
     "not-found": (404, "There is nothing here"),
     "no-such-item": (404, "There is no such item"),
     "content-gone": (404, "The item's file is gone"),
@@ -114,8 +115,8 @@ def install(app: FastAPI) -> None:
             detail = f"There is no {request.url.path} here; /docs lists every path."
             return Problem("not-found", detail).response(headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (headers or {}).get("allow", "another method")
-            detail = f"{request.method} is not allowed on {request.url.path}; use {allowed}."
+            allowed = error.headers.get("allow") or error.headers.get("Allow") if error.headers else None
+            detail = f"{request.method} is not allowed on {request.url.path}; use {allowed or 'another method'}."
             return Problem("method-not-allowed", detail).response(headers)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             detail = f"The body can't be parsed ({error.detail}); send multipart/form-data with files in fields."

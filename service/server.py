@@ -75,9 +75,10 @@ def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(target)
         listener.listen(2048)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise ServeError(f"can't listen on {host} port {port} ({error.strerror}); choose another with --port") from None
+        reason = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
+        raise ServeError(f"can't listen on {host} port {port} ({reason}); choose another with --port") from None
     return listener
 
 

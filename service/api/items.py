@@ -6,6 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from index.catalogue import Catalogue, Item
 from service.api.uploads import engine_of
@@ -49,6 +51,7 @@ async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     )
 
 
+@router.head("/{id}/content", include_in_schema=False)
 @router.get(
     "/{id}/content",
     summary="An item's file",
@@ -59,7 +62,7 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
     item = await _find(engine, id)
     file = await engine.call(_catalogue(engine).file, item)
-    return FileResponse(file, media_type=item.media_type, headers=_GUARD)
+    return _Content(file, media_type=item.media_type, headers=_GUARD)
 
 
 @router.get(
@@ -82,6 +85,28 @@ async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
     except MediaError as error:
         raise Problem("content-gone", media_problem(error).detail) from None
     return Response(picture, media_type=media_type, headers={**_GUARD, "cache-control": "private, max-age=3600"})
+
+
+class _Content(FileResponse):
+    """A file whose errors (a range that it does not have) are problem documents as everywhere."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: Message | None = None
+
+        async def guarded(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                refused = message
+            if refused is None:
+                await send(message)
+
+        await super().__call__(scope, receive, guarded)
+        if refused is not None:
+            extent = Headers(raw=refused["headers"]).get("content-range")
+            problem = Problem(
+                "no-such-range", "The file does not have the range of bytes asked for; ask for bytes that it has."
+            )
+            await problem.response({"content-range": extent} if extent else None)(scope, receive, send)
 
 
 def links(id: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ async def embed(
     engine: EngineDependency,
     image: ImageFiles = [],  # noqa: B006 - FastAPI copies it
     sound: SoundFiles = [],  # noqa: B006
-    include: Annotated[str, Query(description="`h`, `z`, or both as `h,z`.", pattern="^(h|z|h,z|z,h)$")] = "h,z",
+    include: Annotated[Literal["h", "z", "h,z", "z,h"], Query(description="`h`, `z`, or both as `h,z`.")] = "h,z",
     encoding: Annotated[
         Literal["float", "base64"], Query(description="Numbers, or base64 of little-endian float32.")
     ] = "float",

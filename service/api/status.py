@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, get_args
 
-import torch
 from fastapi import APIRouter, Depends
 
 from service.api.uploads import engine_of
@@ -43,13 +42,15 @@ async def model(engine: EngineDependency) -> ModelAnswer:
     bundle, config = embedder.bundle, embedder.bundle.model.config
     preprocess = embedder.preprocessor.config
     modalities: tuple[Modality, ...] = get_args(Modality)
-    counts = None if engine.catalogue is None else {f"{kind}s": n for kind, n in engine.catalogue.count().items()}
+    counts = None
+    if engine.catalogue is not None:
+        counts = {f"{kind}s": n for kind, n in (await engine.call(engine.catalogue.count)).items()}
     return ModelAnswer(
         name=bundle.name,
         fingerprint=bundle.fingerprint,
         preset=str(bundle.training.get("preset", "")),
         device=str(embedder.device),
-        precision="bf16" if embedder.dtype == torch.bfloat16 else "fp32",
+        precision="bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32",
         representation_dim=2 * config.channels,
         projection_dim=config.projection_dim,
         image_size=preprocess.image_size,
