@@ -103,16 +103,23 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # What makes `bma demo` good within its time on two cores.
     "demo": {
-        "image_size": 64,
+        "image_size": 96,
         "width": 0.25,
         "slots": 200,
         "n_mels": 80,
         "n_frames": 100,
         "hop_length": 440,
         "win_length": 880,
-        "batch_size": 128,
-        "steps": 800,
+        "batch_size": 64,
+        "steps": 900,
         "checkpoint_every": 100,
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "warmup": 0.05,
+        "paired_augment": True,
+        "crop_scale": 0.5,
+        "colour_jitter": 0.4,
+        "spec_masks": 1,
     },
 }
 

@@ -68,6 +68,13 @@ def any_color(rng: np.random.Generator) -> Color:
     return hsv(rng.random(), between(rng, 0.0, 0.95), between(rng, 0.2, 0.98))
 
 
+def usual(rng: np.random.Generator, hue: tuple[float, float], saturation: tuple[float, float]) -> Color:
+    """Nine times in ten a colour of the given range of hues and saturations, not too dark; else any colour."""
+    if chance(rng, 0.1):
+        return any_color(rng)
+    return hsv(between(rng, *hue), between(rng, *saturation), between(rng, 0.45, 0.95))
+
+
 @dataclass(frozen=True)
 class Paint:
     """The colours of one object; no class has colours of its own."""

@@ -24,8 +24,8 @@ SIZES = ((256, 192), (256, 192), (192, 256), (224, 224))
 SUPERSAMPLING = 2
 """Pixels painted per pixel of the frame, along each side."""
 
-NATURAL_PLACE = 0.97
-"""How often an object is where one expects it; else it is anywhere, so that the place does not tell the class."""
+NATURAL_PLACE = 0.85
+"""How often an object is where one expects it; else it is anywhere, so that the place alone does not tell the class."""
 
 Tint = tuple[float, float, float]
 """Factors on red, green and blue."""
@@ -41,16 +41,16 @@ class Subject:
 
 
 SUBJECTS: dict[str, Subject] = {
-    "drone": Subject(drone, ("sky", "meadow", "square"), 20),
-    "shopping cart": Subject(shopping_cart, ("shop", "square", "street"), 10),
-    "traffic": Subject(traffic, ("street", "square", "meadow"), 6),
-    "train": Subject(train, ("meadow", "street"), 6),
-    "boat": Subject(boat, ("sea", "sky"), 8),
-    "fountain": Subject(fountain, ("square", "meadow", "street"), 5),
-    "drill": Subject(drill, ("workshop", "studio"), 25),
-    "razor": Subject(razor, ("bathroom", "studio"), 25),
-    "hair dryer": Subject(hair_dryer, ("bathroom", "living room"), 25),
-    "vacuum cleaner": Subject(vacuum_cleaner, ("living room", "shop"), 12),
+    "drone": Subject(drone, ("sky", "sky", "meadow"), 20),
+    "shopping cart": Subject(shopping_cart, ("shop", "shop", "square"), 10),
+    "traffic": Subject(traffic, ("street",), 6),
+    "train": Subject(train, ("meadow",), 6),
+    "boat": Subject(boat, ("sea",), 8),
+    "fountain": Subject(fountain, ("square", "square", "meadow"), 5),
+    "drill": Subject(drill, ("workshop",), 25),
+    "razor": Subject(razor, ("bathroom", "bathroom", "studio"), 25),
+    "hair dryer": Subject(hair_dryer, ("studio", "studio", "bathroom"), 25),
+    "vacuum cleaner": Subject(vacuum_cleaner, ("living room",), 12),
 }
 
 

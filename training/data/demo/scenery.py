@@ -7,7 +7,7 @@ import numpy as np
 
 from training.data.demo.canvas import Sketch, Transform, smooth
 from training.data.demo.clutter import INSIDE, OUTSIDE, THINGS, Thing
-from training.data.demo.colours import Color, any_color, between, chance, hsv, mix, pick, shade
+from training.data.demo.colours import Color, any_color, between, chance, hsv, mix, pick, shade, usual
 
 Size = tuple[int, int]
 
@@ -42,7 +42,7 @@ def _fill(sketch: Sketch, size: Size, top: float, bottom: float, first: Color, l
 def _sky(sketch: Sketch, rng: np.random.Generator, size: Size, bottom: float) -> None:
     """Clear, clouded, grey or evening sky from the top of the frame down to `bottom`."""
     width, height = size
-    high = pick(rng, (hsv(between(rng, 0.52, 0.64), between(rng, 0.2, 0.75), between(rng, 0.5, 0.95)), any_color(rng)))
+    high = usual(rng, (0.53, 0.63), (0.2, 0.7))
     low = pick(rng, (shade(high, 1.5), hsv(between(rng, 0.0, 0.14), between(rng, 0.2, 0.7), 0.95), shade(high, 0.8)))
     _fill(sketch, size, 0, bottom, high, low, 24)
     if chance(rng, 0.2):
@@ -58,7 +58,7 @@ def _sky(sketch: Sketch, rng: np.random.Generator, size: Size, bottom: float) ->
 
 def _hills(sketch: Sketch, rng: np.random.Generator, size: Size, horizon: float) -> None:
     width, height = size
-    color = hsv(between(rng, 0.2, 0.7), between(rng, 0.1, 0.5), between(rng, 0.3, 0.7))
+    color = usual(rng, (0.25, 0.6), (0.1, 0.5))
     ridge = [(width * i / 6, horizon - height * between(rng, 0, 0.18)) for i in range(7)]
     sketch.polygon([*smooth(ridge, closed=False), (width, horizon + 2), (0, horizon + 2)], color)
 
@@ -86,7 +86,7 @@ def meadow(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     _sky(sketch, rng, size, horizon)
     if chance(rng, 0.6):
         _hills(sketch, rng, size, horizon)
-    grass = hsv(between(rng, 0.08, 0.4), between(rng, 0.1, 0.7), between(rng, 0.3, 0.9))
+    grass = usual(rng, (0.17, 0.36), (0.3, 0.75))
     _fill(sketch, size, horizon, height, grass, shade(grass, between(rng, 0.6, 1.2)))
     for _ in range(20):
         x, y = between(rng, 0, width), between(rng, horizon, height)
@@ -135,7 +135,7 @@ def sea(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     _sky(sketch, rng, size, horizon)
     if chance(rng, 0.5):
         _hills(sketch, rng, size, horizon)
-    water = hsv(between(rng, 0.42, 0.68), between(rng, 0.2, 0.8), between(rng, 0.3, 0.85))
+    water = usual(rng, (0.48, 0.64), (0.35, 0.8))
     _fill(sketch, size, horizon, height, water, shade(water, between(rng, 0.6, 1.3)))
     for _ in range(22):
         x, y = between(rng, 0, width), between(rng, horizon + 3, height)
@@ -167,7 +167,7 @@ def _room(sketch: Sketch, rng: np.random.Generator, size: Size, wall: Color, flo
 def shop(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     """Shelves of goods above a smooth floor."""
     width = size[0]
-    edge = _room(sketch, rng, size, any_color(rng), hsv(rng.random(), between(rng, 0, 0.2), between(rng, 0.5, 0.95)))
+    edge = _room(sketch, rng, size, usual(rng, (0, 1), (0, 0.2)), usual(rng, (0, 1), (0, 0.15)))
     boards = int(rng.integers(2, 5))
     for board in range(boards):
         y = edge * (board + 1) / boards
@@ -183,8 +183,8 @@ def shop(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
 def workshop(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     """A perforated board or planks behind a wooden bench."""
     width, height = size
-    wood = hsv(between(rng, 0.05, 0.13), between(rng, 0.2, 0.7), between(rng, 0.3, 0.8))
-    wall = any_color(rng)
+    wood = usual(rng, (0.05, 0.13), (0.35, 0.7))
+    wall = usual(rng, (0.05, 0.15), (0.05, 0.4))
     edge = _room(sketch, rng, size, wall, wood)
     if chance(rng, 0.5):
         step = height / 9
@@ -205,8 +205,8 @@ def workshop(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
 def bathroom(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     """Tiles, a mirror, a shelf."""
     width, height = size
-    tile = hsv(rng.random(), between(rng, 0, 0.5), between(rng, 0.5, 0.97))
-    edge = _room(sketch, rng, size, tile, hsv(rng.random(), between(rng, 0, 0.3), between(rng, 0.3, 0.95)))
+    tile = usual(rng, (0.45, 0.65), (0, 0.25))
+    edge = _room(sketch, rng, size, tile, usual(rng, (0, 1), (0, 0.25)))
     step = height / between(rng, 5, 9)
     joint = shade(tile, pick(rng, (0.8, 1.5)))
     for row in range(int(edge / step) + 1):
@@ -222,8 +222,8 @@ def bathroom(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
 def living_room(sketch: Sketch, rng: np.random.Generator, size: Size) -> float:
     """Striped or plain wallpaper, a window, a carpet."""
     width, height = size
-    wall = any_color(rng)
-    edge = _room(sketch, rng, size, wall, any_color(rng))
+    wall = usual(rng, (0.02, 0.17), (0.1, 0.45))
+    edge = _room(sketch, rng, size, wall, usual(rng, (0, 0.12), (0.3, 0.8)))
     if chance(rng, 0.5):
         for stripe in range(9):
             x = stripe * width / 9

@@ -1,0 +1,35 @@
+# Two targets from one set of dependencies: `training` runs any bma command, `service` answers over HTTP on port 8000.
+#   docker build --target service -t bma-memory-service .
+# TORCH_INDEX names another index for torch's wheels, such as PyTorch's for CPU-only ones: a far smaller image.
+FROM docker.io/library/python:3.11-slim-bookworm AS dependencies
+ARG TORCH_INDEX=
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+COPY pyproject.toml constraints.txt ./
+# The dependencies alone, so that a change of our own code leaves this layer as it is.
+RUN python -m venv /opt/venv \
+ && python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \
+print(*(d for d in p['dependencies'] + e['model'] + e['training'] + e['service'] if not d.startswith('bma-memory')), sep='\n')" \
+    > requirements.txt \
+ && pip install --no-cache-dir --disable-pip-version-check -r requirements.txt -c constraints.txt \
+    ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
+
+FROM dependencies AS application
+COPY . .
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps . \
+ && useradd --uid 1000 --create-home bma \
+ && install --directory --owner=bma --group=bma /data
+USER bma
+WORKDIR /data
+VOLUME /data
+ENTRYPOINT ["bma"]
+
+FROM application AS training
+CMD ["--help"]
+
+FROM application AS service
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+# There are no keys yet, so the service refuses to listen beyond its own host unless BMA_INSECURE=1 says that the port is guarded.
+CMD ["serve", "--model", "/data/demo/model", "--index", "/data/demo/index", "--host", "0.0.0.0", "--port", "8000"]
