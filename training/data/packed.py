@@ -24,6 +24,15 @@ import numpy.typing as npt
 from training.data.rows import Row, read_rows
 
 SCHEMA = 1
+KEYS = {
+    "fingerprint",
+    "image_sizes",
+    "sample_rate",
+    "images",
+    "sounds",
+    "unreadable",
+    "source",
+}  # of pack.json, beside schema
 PACK, ROWS, INDEX, UNREADABLE = "pack.json", "rows.csv", "index.npy", "unreadable.csv"
 
 
@@ -91,7 +100,9 @@ class PackedData:
             waves = _map(folder / waves_file(sample_rate), np.int16, (int(offsets[-1]),))
             if index.shape != (len(rows), 2) or len(offsets) != info["sounds"] + 1:
                 raise ValueError("its parts do not belong together")
-        except (OSError, ValueError) as error:
+            if not (index.min() >= -1 and (index.max(axis=0) < (info["images"], info["sounds"])).all()):
+                raise ValueError(f"{INDEX} points outside the arrays")
+        except (OSError, ValueError, EOFError) as error:
             raise PackError(f"{folder} is damaged ({error}); delete the folder and {again}") from None
         return cls(folder, rows, index, images, waves, offsets, info["fingerprint"], info["unreadable"])
 
@@ -118,7 +129,7 @@ def read_info(folder: Path) -> dict[str, Any]:
         raise PackError(f"{folder} is not a packed data set; make one with 'bma data pack ROWS {folder}'") from None
     except (OSError, ValueError) as error:
         raise PackError(f"{folder / PACK} can't be read ({error}); delete the folder and pack it again") from None
-    if not isinstance(info, dict) or info.get("schema") != SCHEMA:
+    if not isinstance(info, dict) or info.get("schema") != SCHEMA or not set(info) >= KEYS:
         raise PackError(f"{folder} was packed by another version; delete the folder and pack it again")
     return info
 

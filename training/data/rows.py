@@ -62,6 +62,9 @@ def read_rows(file: Path) -> list[Row]:
             unknown = [column for column in columns if column not in COLUMNS]
             if unknown:
                 raise RowsError(f"{file} has an unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
+            if len(set(columns)) < len(columns):
+                twice = next(column for column in columns if columns.count(column) > 1)
+                raise RowsError(f"{file} has two columns '{twice}'; remove or rename one")
             rows = [_row(values, f"{file} line {reader.line_num}") for values in reader]
     except FileNotFoundError:
         raise RowsError(f"{file} does not exist; make one with 'bma data prepare' or 'bma data demo'") from None
@@ -77,8 +80,16 @@ def write_rows(file: Path, rows: Iterable[Row]) -> None:
     rows = list(rows)
     table = [_cells(row) for row in rows]
     columns = [name for name in COLUMNS if name in COLUMNS[:4] or any(cells[name] for cells in table)]
+    # before Python 3.13 a lone carriage return is not quoted of itself, and would end the line when read
+    returns = any("\r" in cell for cells in table for cell in cells.values())
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(
+            stream,
+            columns,
+            extrasaction="ignore",
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
+        )
         writer.writeheader()
         writer.writerows(table)
 
@@ -129,6 +140,11 @@ def _cells(row: Row) -> dict[str, str]:
         "clip": row.clip,
         "id": row.id,
         "tags": " ".join(row.tags),
-        "start": f"{row.start:.15g}" if row.start else "",
-        "duration": "" if row.duration is None else f"{row.duration:.15g}",
+        "start": _text(row.start) if row.start else "",
+        "duration": "" if row.duration is None else _text(row.duration),
     }
+
+
+def _text(seconds: float) -> str:
+    """The shortest text that reads back as the same number."""
+    return repr(float(seconds)).removesuffix(".0")

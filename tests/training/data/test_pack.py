@@ -1,0 +1,202 @@
+"""Packing: the bytes are what decoding gives, broken files are left out and listed, a stale pack is made again."""
+
+import csv
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from training.data.pack import open_data, pack
+from training.data.packed import PackedData, PackError
+from training.data.rows import Row, RowsError, read_rows, write_rows
+from training.model.media.image import read_image
+from training.model.media.sound import read_sound
+
+Tone = Callable[..., npt.NDArray[np.int16]]
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def rows_file(write_rows_and_media: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A tiny data set that a test may change."""
+    return write_rows_and_media(tmp_path / "set")
+
+
+def reopen(data: Path) -> PackedData:
+    return open_data(data, 32, 8000)
+
+
+def test_packed_bytes_are_what_decoding_gives(tiny_rows: Path, tiny_data: PackedData) -> None:
+    for row, (image, sound) in zip(tiny_data.rows, tiny_data.index, strict=True):
+        assert (image >= 0) == bool(row.image)
+        assert (sound >= 0) == bool(row.sound)
+        if row.image:
+            assert np.array_equal(tiny_data.images[image], read_image(tiny_rows.parent / row.image, 32))
+        if row.sound:
+            assert np.array_equal(tiny_data.wave(sound), read_sound(tiny_rows.parent / row.sound, 8000))
+
+
+def test_a_wav_at_the_packed_rate_keeps_its_samples(tmp_path: Path, tone: Tone, write_sound: Write) -> None:
+    samples = tone(440.0, 0.7, 0)
+    write_sound(tmp_path / "a.wav", samples)
+    write_rows(tmp_path / "rows.csv", [Row("test", sound="a.wav")])
+    assert np.array_equal(reopen(tmp_path).wave(0), samples)
+
+
+def test_start_and_duration_cut_the_sound(tmp_path: Path, tone: Tone, write_sound: Write) -> None:
+    samples = tone(440.0, 1.0, 0)
+    write_sound(tmp_path / "a.wav", samples)
+    cuts = [(0.0, None), (0.25, None), (0.25, 0.5), (0.0, 0.1)]
+    write_rows(tmp_path / "rows.csv", [Row("test", sound="a.wav", start=a, duration=b) for a, b in cuts])
+    data = reopen(tmp_path)
+    assert data.index[:, 1].tolist() == [0, 1, 2, 3]
+    for number, (start, duration) in enumerate(cuts):
+        first = round(start * 8000)
+        last = None if duration is None else first + round(duration * 8000)
+        assert np.array_equal(data.wave(number), samples[first:last])
+
+
+def test_a_file_in_several_rows_is_packed_once(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "a.jpg", (10, 20, 30), 0)
+    write_rows(tmp_path / "rows.csv", [Row("train", image="a.jpg"), Row("test", image="a.jpg")])
+    data = reopen(tmp_path)
+    assert len(data.images) == 1
+    assert data.index.tolist() == [[0, -1], [0, -1]]
+
+
+def test_files_that_can_not_be_read_are_left_out_and_listed(rows_file: Path) -> None:
+    folder = rows_file.parent
+    (folder / "images/train-00.jpg").write_bytes(b"not a picture")
+    (folder / "images/train-01.jpg").unlink()
+    (folder / "sounds/train-02.wav").write_bytes(b"")
+    whole = (folder / "images/train-04.jpg").read_bytes()
+    (folder / "images/train-04.jpg").write_bytes(whole[: len(whole) // 2])
+    data = reopen(rows_file)
+    assert data.unreadable == 4
+    with (data.folder / "unreadable.csv").open(encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    assert {line["file"] for line in table} == {
+        "images/train-00.jpg",
+        "images/train-01.jpg",
+        "sounds/train-02.wav",
+        "images/train-04.jpg",
+    }
+    assert all(line["reason"] for line in table)
+    assert data.index[[0, 1, 2, 4]].min(axis=1).tolist() == [-1, -1, -1, -1]
+    assert data.index[3].min() >= 0
+    assert np.array_equal(data.images[data.index[5, 0]], read_image(folder / "images/train-05.jpg", 32))
+
+
+def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv", [Row("test", image="none.jpg")])
+    with pytest.raises(PackError, match=r"not one of its files could be read \(the first: none.jpg can't be read"):
+        reopen(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.csv"]  # no half-made folder stays
+
+
+def test_a_pack_without_sounds_or_without_images_opens(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "a.jpg", (10, 20, 30), 0)
+    write_rows(tmp_path / "rows.csv", [Row("test", image="a.jpg")])
+    data = reopen(tmp_path)
+    assert data.images.shape == (1, 3, 32, 32)
+    assert data.waves.shape == (0,)
+
+
+def test_a_rows_file_its_folder_and_the_pack_name_the_same_data(rows_file: Path) -> None:
+    packed = reopen(rows_file)
+    assert packed.folder == rows_file.parent / "packed"
+    for data in (rows_file, rows_file.parent, packed.folder):
+        assert reopen(data).fingerprint == packed.fingerprint
+
+
+def made(folder: Path) -> int:
+    return (folder / "pack.json").stat().st_ino
+
+
+def test_a_current_pack_is_not_made_again(rows_file: Path) -> None:
+    folder = reopen(rows_file).folder
+    before = made(folder)
+    assert made(reopen(rows_file).folder) == before
+
+
+def test_changed_rows_are_packed_again(rows_file: Path) -> None:
+    before = reopen(rows_file)
+    write_rows(rows_file, read_rows(rows_file)[:-1])
+    after = reopen(rows_file)
+    assert len(after.rows) == len(before.rows) - 1
+    assert after.fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize("how", ["changed", "touched", "removed"])
+def test_a_changed_file_is_packed_again(rows_file: Path, write_image: Write, how: str) -> None:
+    before = reopen(rows_file)
+    first, number = before.fingerprint, made(before.folder)
+    image = rows_file.parent / "images/test-25.jpg"
+    if how == "changed":
+        write_image(image, (0, 0, 0), 99)
+    elif how == "touched":
+        os.utime(image, (1, 1))
+    else:
+        image.unlink()
+    after = reopen(rows_file)
+    assert made(after.folder) != number
+    assert (after.fingerprint == first) == (how == "touched")  # the content decides, not the times
+    assert after.unreadable == (how == "removed")
+
+
+def test_another_size_is_packed_again(rows_file: Path) -> None:
+    assert reopen(rows_file).images.shape[-1] == 32
+    assert open_data(rows_file, 40, 8000).images.shape[-1] == 40
+
+
+def test_the_same_content_has_the_same_fingerprint_wherever_it_lies(rows_file: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(rows_file.parent, tmp_path / "copy")
+    assert reopen(copy).fingerprint == reopen(rows_file).fingerprint
+
+
+def test_a_damaged_pack_is_refused(rows_file: Path) -> None:
+    folder = reopen(rows_file).folder
+    with (folder / "images-32.u8").open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(PackError, match=r"is damaged .*; delete the folder and pack it again"):
+        reopen(rows_file)
+
+
+def test_a_folder_that_holds_something_else_is_not_overwritten(rows_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "letters"
+    out.mkdir()
+    (out / "dear.txt").write_text("keep me")
+    with pytest.raises(PackError, match="letters exists and is not a packed data set; name another folder"):
+        pack(rows_file, out, 32, 8000)
+    assert (out / "dear.txt").read_text() == "keep me"
+
+
+def test_an_empty_folder_may_be_packed_into(rows_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert pack(rows_file, tmp_path / "out", 32, 8000).folder == tmp_path / "out"
+
+
+def test_what_is_no_data_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RowsError, match=r"holds neither pack.json nor rows.csv; name a packed set, a rows file"):
+        reopen(tmp_path)
+    with pytest.raises(RowsError, match="does not exist"):
+        reopen(tmp_path / "nowhere")
+
+
+def test_a_failed_pack_leaves_the_older_one(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = reopen(rows_file).folder
+    before = made(folder)
+    write_rows(rows_file, read_rows(rows_file)[:-1])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        reopen(rows_file)
+    assert made(folder) == before
+    assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
