@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from training.model.media.source import (
     DamagedMedia,
@@ -44,6 +44,16 @@ SUFFIXES = frozenset(
 )
 MAX_PIXELS = 100_000_000
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 _READ = "send JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000"
 
 
@@ -74,7 +84,7 @@ def decode_image(
         if at_least is not None:
             image.draft("RGB", (at_least, at_least))
         image.load()
-        return _rgb(ImageOps.exif_transpose(image))
+        return _rgb(_upright(image))
 
 
 def pack_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
@@ -97,6 +107,15 @@ def image_type(source: Source, *, name: str | None = None) -> str:
         with Image.open(stream, formats=FORMATS) as image:
             image_format = image.format
         return Image.MIME.get("JPEG" if image_format == "MPO" else str(image_format), "application/octet-stream")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as EXIF says it was held. `ImageOps.exif_transpose` also rewrites the tags, and fails on odd ones."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - whatever is wrong with the tags, the pixels are good
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
