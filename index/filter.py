@@ -13,7 +13,10 @@ CONDITIONS = 100  # SQLite bounds the depth of an expression
 
 
 class FilterError(ValueError):
-    """A filter that makes no sense; `str()` is one sentence."""
+    """A filter that makes no sense; `str()` is one sentence, whatever the filter held."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("".join(character if character.isprintable() else "?" for character in sentence)[:300])
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,11 @@ class Filter:
         """
         try:
             value = json.loads(text)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair, "\\ud800", is no text
+            plain = json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair, which is no text
         except (ValueError, RecursionError):
             raise FilterError('filter is not valid JSON; it takes an object such as {"label": "dog"}') from None
+        if b"\\u0000" in plain:  # where SQLite's JSON functions end a text
+            raise FilterError("filter holds the character U+0000; leave it out")
         if not isinstance(value, dict):
             raise FilterError('filter takes a JSON object such as {"label": "dog"}')
         for key in value:
