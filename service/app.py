@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from service import problems
@@ -16,17 +18,19 @@ from service.engine import Engine
 from service.limits import UploadLimit
 
 PAGE = Path(__file__).parent / "page"
-_PAGE_FILES = {
-    "index.html": "text/html",
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
+SWAGGER = ("fastapi_offline", "static")  # a package with Swagger UI's files, so that /docs needs no CDN
 _PAGE_POLICY = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",  # a browser asks each time and hears 304 where nothing has changed
+}
+# Swagger UI styles its elements inline and draws its icons from data URIs.
+_DOCS_POLICY = {
+    **_PAGE_POLICY,
+    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 
 
@@ -46,18 +50,30 @@ def create_app(engine: Engine) -> ASGIApp:
         "The path says what comes back, the form field says what you gave. Errors are `application/problem+json`.",
         version="1",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.engine = engine
     problems.install(app)
     for router in (queries.router, items.router, status.router):
         app.include_router(router)
-    for name, media_type in _PAGE_FILES.items():
-        _serve_page_file(app, "/" if name == "index.html" else f"/{name}", PAGE / name, media_type)
+    _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
+    _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)
+    app.mount("/page", _PageFiles(directory=PAGE, packages=[SWAGGER]))
     return UploadLimit(app, engine.limits.upload_bytes)
 
 
-def _serve_page_file(app: FastAPI, path: str, file: Path, media_type: str) -> None:
+def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:
     @app.get(path, include_in_schema=False)
-    async def page_file() -> FileResponse:
-        return FileResponse(file, media_type=media_type, headers=_PAGE_POLICY)
+    async def page() -> FileResponse:
+        return FileResponse(file, media_type="text/html", headers=headers)
+
+
+class _PageFiles(StaticFiles):
+    """Scripts, styles and drawings of the pages, under the pages' policy."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """The file, or 304 where the browser has it."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(_PAGE_POLICY)
+        return response
