@@ -39,7 +39,7 @@ def make_sound(
     video: str | None = None,
     sound: bool = True,
 ) -> bytes:
-    """Samples `[channels, L]` or `[L]` in [-1, 1] encoded by FFmpeg, with a film beside them where `video` names a codec."""
+    """Samples `[channels, L]` or `[L]` in [-1, 1] encoded by FFmpeg; a film beside them where `video` names a codec."""
     samples = np.atleast_2d(samples)
     stream = io.BytesIO()
     with av.open(stream, "w", format=container) as output:
@@ -81,8 +81,8 @@ def make_png(width: int, height: int, depth: int, colour: int, rows: bytes) -> b
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def make_photo(width: int = 48, height: int = 32) -> Image.Image:
-    """Four smooth quarters: red, green, blue, white, so that corners tell which way up it is."""
+def make_photo(width: int = 96, height: int = 64) -> Image.Image:
+    """Four plain quarters: red, green, blue, white, so that corners tell which way up it is."""
     pixels = np.empty((height, width, 3), np.uint8)
     pixels[: height // 2, : width // 2] = (220, 30, 30)
     pixels[: height // 2, width // 2 :] = (30, 200, 30)
