@@ -141,6 +141,8 @@ def raw_probe(features: Features, modality: Modality) -> float:
 
 
 def _raw(features: Features, numbers: npt.NDArray[np.int32], modality: Modality) -> Tensor:
+    if not len(numbers):  # a data set without `val`
+        return torch.empty(0, 0)
     if modality == "image":
         pixels = torch.from_numpy(np.array(features.data.images[numbers])).float() / 255
         small = torch.nn.functional.interpolate(pixels, size=(32, 32), mode="bilinear", antialias=True)

@@ -22,9 +22,10 @@ class MetricsLog:
     """
 
     def __init__(self, file: Path, first_step: int, steps: int, batch_items: int) -> None:
-        kept = _lines_before(file, first_step)
-        self.stream = file.open("w", encoding="utf-8")
-        self.stream.writelines(kept)
+        draft = file.with_name(f".{file.name}")
+        draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
+        draft.replace(file)  # so that nothing is lost where the disk is full
+        self.stream = file.open("a", encoding="utf-8")
         self.batch_items = batch_items
         self.waiting: list[tuple[int, dict[str, Tensor]]] = []
         self.bar = bar("training", steps, "step")
@@ -74,5 +75,5 @@ def _lines_before(file: Path, first_step: int) -> list[str]:
         except ValueError:
             break  # a kill cut this line; nothing behind it
         if record["step"] < first_step:
-            kept.append(line)
+            kept.append(line.rstrip("\n") + "\n")
     return kept

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import platform
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def train(
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         loop = _Loop(data, out, config, where)
         with _interruptible() as stop:
-            loop.run(stop, f"bma train --data {source} --out {out} --resume")
+            loop.run(stop, shlex.join(["bma", "train", "--data", source, "--out", str(out), "--resume"]))
         return loop.finish()
 
 
@@ -222,8 +223,8 @@ def _claim(out: Path, config: TrainingConfig, data: PackedData, resume: bool) ->
         if not resume:
             raise RunError(f"{out} already holds a run; go on with --resume, or name another folder with --out")
         try:
-            theirs = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            theirs = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{file} can't be read ({error}); name another folder with --out") from None
         for key, value in mine.items():
             if theirs.get(key) != value:

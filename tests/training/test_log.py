@@ -1,0 +1,121 @@
+"""metrics.jsonl: one object a step, each step once, whatever interrupted the run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import training.log
+from training.log import MetricsLog
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def write(file: Path, first: int, last: int, offset: float = 0.0) -> None:
+    log = MetricsLog(file, first, 100, 8)
+    for step in range(first, last):
+        log.add(step, {"loss": torch.tensor(step + offset), "loss_pair": torch.tensor(1.0)})
+    log.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "metrics.jsonl"
+
+
+def test_every_step_is_one_object_with_its_losses_and_the_rate(file: Path) -> None:
+    write(file, 0, 25)
+    records = read(file)
+    assert [record["step"] for record in records] == list(range(25))
+    assert [record["loss"] for record in records] == list(range(25))
+    assert all(record["loss_pair"] == 1.0 and record["samples_per_second"] > 0 for record in records)
+
+
+def test_it_is_written_at_least_every_ten_steps(file: Path) -> None:
+    log = MetricsLog(file, 0, 100, 8)
+    for step in range(19):
+        log.add(step, {"loss": torch.tensor(1.0)})
+    assert len(read(file)) == 10
+    log.add(19, {"loss": torch.tensor(1.0)})
+    assert len(read(file)) == 20
+    log.close()
+
+
+def test_it_is_written_at_least_every_second(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)
+    log = MetricsLog(file, 0, 100, 8)
+    log.add(0, {"loss": torch.tensor(1.0)})
+    assert read(file) == []
+    now = 101.0
+    log.add(1, {"loss": torch.tensor(1.0)})
+    assert len(read(file)) == 2
+    log.close()
+
+
+def test_flush_gives_the_last_steps_scalars(file: Path) -> None:
+    log = MetricsLog(file, 0, 100, 8)
+    assert log.flush() == {}
+    log.add(0, {"loss": torch.tensor(2.0)})
+    log.add(1, {"loss": torch.tensor(float("nan"))})
+    assert str(log.flush()["loss"]) == "nan"
+    log.close()
+
+
+def test_the_rate_counts_items(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)
+    log = MetricsLog(file, 0, 100, 8)
+    log.add(0, {"loss": torch.tensor(1.0)})
+    now = 0.5
+    log.add(1, {"loss": torch.tensor(1.0)})
+    log.flush()
+    assert [record["samples_per_second"] for record in read(file)] == [32.0, 32.0]
+    log.close()
+
+
+def test_going_on_at_a_step_drops_what_was_written_from_there(file: Path) -> None:
+    write(file, 0, 20)
+    write(file, 12, 25, offset=0.5)
+    records = read(file)
+    assert [record["step"] for record in records] == list(range(25))
+    assert [record["loss"] for record in records] == [*range(12), *(step + 0.5 for step in range(12, 25))]
+
+
+def test_a_new_run_starts_an_empty_log(file: Path) -> None:
+    write(file, 0, 5)
+    write(file, 0, 2)
+    assert len(read(file)) == 2
+
+
+@pytest.mark.parametrize("tail", ['{"step": 12, "lo', "\x00\x00\x00"])
+def test_a_line_that_a_kill_cut_short_is_dropped(file: Path, tail: str) -> None:
+    write(file, 0, 12)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(tail)
+    write(file, 12, 14)
+    assert [record["step"] for record in read(file)] == list(range(14))
+
+
+def test_the_graph_of_a_loss_is_not_kept(file: Path) -> None:
+    log = MetricsLog(file, 0, 100, 8)
+    log.add(0, {"loss": torch.tensor(1.0, requires_grad=True) * 2})
+    assert not any(value.requires_grad for _, scalars in log.waiting for value in scalars.values())
+    log.close()
+
+
+def test_a_log_that_can_not_be_rewritten_keeps_its_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is resumed on a full disk must not lose what it had."""
+    write(file, 0, 20)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        MetricsLog(file, 10, 100, 8)
+    assert len(read(file)) == 20
