@@ -21,7 +21,7 @@ COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": oper
 texts = st.sampled_from(["dog", "cat", "", "Dog", "é", "a'b", '"', "%", "_", "a\\b", "\n", "𝄞", "1", "true"])
 numbers = st.one_of(st.integers(-3, 3), st.sampled_from([0.5, -0.0, 2.0, 1e300, 2**53 + 1, -(2**63), 2**63 - 1]))
 scalars = st.one_of(texts, numbers, st.booleans())
-items = st.lists(
+items: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.builds(
         dict,
         label=texts,

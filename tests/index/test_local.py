@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index.catalogue import CatalogueError, Item, Modality
+from index.filter import Filter
+from index.local import DATABASE, LocalCatalogue
+
+Vectors = npt.NDArray[np.float32]
+D = 4
+# Few directions, so that ties are common; none of them is a multiple of another.
+DIRECTIONS = np.array(
+    [[1, 0, 0, 0], [0, 1, 0, 0], [0.6, 0.8, 0, 0], [0, 0.6, 0, 0.8], [0.5, 0.5, 0.5, 0.5]], np.float32
+)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[LocalCatalogue]:
+    catalogue = LocalCatalogue.create(tmp_path / "index", "fingerprint", D, tmp_path)
+    yield catalogue
+    catalogue.close()
+
+
+def item(id: str, modality: Modality = "image", label: str = "") -> Item:
+    return Item(id, modality, f"{id}.jpg", "image/jpeg", label)
+
+
+def unit(count: int, seed: int = 0, d: int = D) -> Vectors:
+    vectors = np.random.default_rng(seed).normal(size=(count, d)).astype(np.float32)
+    normed: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normed
+
+
+def found(catalogue: LocalCatalogue, vector: Vectors, k: int = 100, modality: Modality = "image") -> list[str]:
+    return [hit.item.id for hit in catalogue.search(vector.reshape(1, -1), modality, k)[0]]
+
+
+def test_what_was_put_comes_back_whole(catalogue: LocalCatalogue) -> None:
+    whole = Item("a:image", "image", "x/é.jpg", "image/jpeg", "dog", ("wet", "two words"), {"year": 2024, "no": None})
+    catalogue.put([whole], unit(1))
+    got = catalogue.get("a:image")
+    assert got is not None
+    assert got.created == got.updated
+    assert got.created.endswith("+00:00")
+    assert {**vars(got), "created": "", "updated": ""} == vars(whole)
+    assert list(catalogue.list()) == [got]
+    assert catalogue.count() == {"image": 1, "sound": 0}
+    assert catalogue.get("b") is None
+
+
+def test_putting_an_id_again_replaces_it_and_keeps_its_birth(catalogue: LocalCatalogue) -> None:
+    first, second = unit(2)
+    catalogue.put([item("a"), item("b")], np.stack([first, second]))
+    born = catalogue.get("a")
+    catalogue.put([item("a", label="new")], -first.reshape(1, -1))
+    again = catalogue.get("a")
+    assert born is not None
+    assert again is not None
+    assert (again.label, again.created) == ("new", born.created)
+    assert catalogue.count() == {"image": 2, "sound": 0}
+    assert catalogue.search(first.reshape(1, -1), "image", 5)[0][-1].score == pytest.approx(-1, abs=1e-5)
+
+
+def test_an_id_twice_in_one_put_and_a_changed_modality_leave_one_item(catalogue: LocalCatalogue) -> None:
+    catalogue.put([item("a"), item("a", "sound"), item("a", "sound", "last")], unit(3))
+    assert catalogue.count() == {"image": 0, "sound": 1}
+    assert [entry.label for entry in catalogue.list()] == ["last"]
+    assert found(catalogue, unit(3)[2], modality="sound") == ["a"]
+
+
+def test_deleted_items_are_found_no_more(catalogue: LocalCatalogue) -> None:
+    catalogue.put([item("a"), item("b")], unit(2))
+    assert catalogue.delete("a")
+    assert not catalogue.delete("a")
+    assert found(catalogue, unit(1)[0]) == ["b"]
+    assert catalogue.count()["image"] == 1
+
+
+def test_wrong_vectors_change_nothing(catalogue: LocalCatalogue) -> None:
+    for vectors in (unit(2), unit(1, d=3), unit(1) * 2, np.full((1, D), np.nan, np.float32)):
+        with pytest.raises(ValueError, match="vectors must"):
+            catalogue.put([item("a")], vectors)
+    assert catalogue.count() == {"image": 0, "sound": 0}
+
+
+def test_a_put_that_fails_half_way_changes_nothing(catalogue: LocalCatalogue) -> None:
+    catalogue.put([item("a", label="old")], unit(1))
+    bad = Item("b", "image", "b.jpg", "image/jpeg", metadata={"x": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        catalogue.put([item("a", label="new"), bad], unit(2))
+    assert [(entry.id, entry.label) for entry in catalogue.list()] == [("a", "old")]
+    assert found(catalogue, unit(1)[0]) == ["a"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_search_is_numpys_answer_after_any_history(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("search")
+    catalogue = LocalCatalogue.create(folder, "f", D, folder)
+    truth: dict[str, tuple[Modality, str, int]] = {}  # in the order of the last put
+    ids = st.integers(0, 11).map(str)
+    for _ in range(data.draw(st.integers(1, 5))):
+        if data.draw(st.integers(0, 4)) == 0:
+            catalogue.close()
+            catalogue = LocalCatalogue.open(folder)
+        gone = data.draw(ids)
+        if data.draw(st.booleans()):
+            assert catalogue.delete(gone) == (truth.pop(gone, None) is not None)
+        batch = data.draw(
+            st.lists(st.tuples(ids, st.sampled_from(["image", "sound"]), st.sampled_from("xy"), st.integers(0, 4)))
+        )
+        items = [item(id, "image" if modality == "image" else "sound", label) for id, modality, label, _ in batch]
+        catalogue.put(items, DIRECTIONS[[row[3] for row in batch]].reshape(-1, D))
+        for entry, drawn in zip(items, batch, strict=True):
+            truth.pop(entry.id, None)
+            truth[entry.id] = (entry.modality, entry.label, drawn[3])
+    modality: Modality = data.draw(st.sampled_from(["image", "sound"]))
+    label = data.draw(st.sampled_from(["x", None]))
+    k = data.draw(st.integers(1, 15))
+    queries = DIRECTIONS[data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=25))]
+    hits = catalogue.search(queries, modality, k, None if label is None else Filter(labels=(label,)))
+    for query, row in zip(queries, hits, strict=True):
+        matching = [
+            (id, float(DIRECTIONS[direction] @ query))
+            for id, (kind, labelled, direction) in truth.items()
+            if kind == modality and label in (None, labelled)
+        ]
+        expected = sorted(matching, key=lambda pair: -round(pair[1], 5))[:k]  # sorting is stable: ties as they came
+        assert [hit.item.id for hit in row] == [id for id, _ in expected]
+        assert [hit.score for hit in row] == pytest.approx([score for _, score in expected], abs=1e-5)
+    catalogue.close()
+
+
+@pytest.mark.parametrize("count", [30, 700])
+@pytest.mark.parametrize("k", [1, 7, 20, 150])
+def test_ties_at_the_cut_go_to_what_came_first(catalogue: LocalCatalogue, count: int, k: int) -> None:
+    alike, better = DIRECTIONS[0], DIRECTIONS[2]
+    vectors = np.stack([better if n % 5 == 4 else alike for n in range(count)])
+    catalogue.put([item(f"{n:03d}") for n in range(count)], vectors)
+    order = sorted(range(count), key=lambda n: (n % 5 != 4, n))
+    for queries in (1, 30):  # FAISS takes another way for many queries
+        hits = catalogue.search(np.tile(better, (queries, 1)), "image", k)
+        assert all([hit.item.id for hit in row] == [f"{n:03d}" for n in order[:k]] for row in hits)
+
+
+def test_more_hits_than_items_and_none_at_all(catalogue: LocalCatalogue) -> None:
+    assert catalogue.search(unit(2), "image", 3) == [[], []]
+    catalogue.put([item("a"), item("b", "sound")], unit(2))
+    assert found(catalogue, unit(1)[0], k=1000) == ["a"]
+    assert catalogue.search(unit(1), "image", 3, Filter(labels=("nothing",))) == [[]]
+    assert catalogue.search(unit(0), "image", 3) == []
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        catalogue.search(unit(1), "image", 0)
+    with pytest.raises(ValueError, match="vectors must be"):
+        catalogue.search(unit(1, d=3), "image", 1)
+
+
+def test_a_filter_never_costs_hits(catalogue: LocalCatalogue) -> None:
+    """k hits come back where k match, however far down they lie."""
+    vectors = unit(500)
+    catalogue.put([item(f"{n}", label="rare" if n % 50 == 0 else "common") for n in range(500)], vectors)
+    hits = catalogue.search(vectors[1:2], "image", 10, Filter(labels=("rare",)))[0]
+    assert sorted(int(hit.item.id) for hit in hits) == list(range(0, 500, 50))
+
+
+def test_closed_and_reopened_it_is_the_same(tmp_path: Path) -> None:
+    catalogue = LocalCatalogue.create(tmp_path / "index", "fingerprint", D, tmp_path / "media")
+    catalogue.put([item(str(n)) for n in range(20)], unit(20))
+    before = (list(catalogue.list()), catalogue.search(unit(3, seed=1), "image", 7))
+    catalogue.close()
+    again = LocalCatalogue.open(tmp_path / "index")
+    assert (list(again.list()), again.search(unit(3, seed=1), "image", 7)) == before
+    assert (again.fingerprint, again.dimension, again.root) == ("fingerprint", D, (tmp_path / "media").resolve())
+    again.close()
+
+
+def test_folder_and_media_may_move_together(tmp_path: Path) -> None:
+    (tmp_path / "old" / "media").mkdir(parents=True)
+    (tmp_path / "old" / "media" / "a.jpg").write_bytes(b"x")
+    catalogue = LocalCatalogue.create(tmp_path / "old" / "index", "f", D, tmp_path / "old" / "media")
+    catalogue.put([item("a")], unit(1))
+    catalogue.close()
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = LocalCatalogue.open(tmp_path / "new" / "index")
+    assert moved.file(item("a")).read_bytes() == b"x"
+    moved.close()
+
+
+@pytest.mark.parametrize("path", ["gone.jpg", "../outside.jpg", "/etc/hostname", "link.jpg", "."])
+def test_no_file_outside_the_root_is_handed_out(tmp_path: Path, path: str) -> None:
+    (tmp_path / "outside.jpg").write_bytes(b"secret")
+    root = tmp_path / "media"
+    root.mkdir()
+    (root / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    catalogue = LocalCatalogue.create(tmp_path / "index", "f", D, root)
+    with pytest.raises(CatalogueError, match="item a is no longer in its place; put it back, or build the index again"):
+        catalogue.file(Item("a", "image", path, "image/jpeg"))
+    catalogue.close()
+
+
+def test_threads_may_put_and_search_at_once(catalogue: LocalCatalogue) -> None:
+    vectors, failures = unit(160), []
+
+    def work(part: int) -> None:
+        try:
+            for n in range(part, 160, 4):
+                catalogue.put([item(str(n))], vectors[n : n + 1])
+                assert found(catalogue, vectors[n], k=1) == [str(n)]
+        except Exception as error:  # noqa: BLE001 - told by the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert catalogue.count()["image"] == 160
+
+
+def test_a_search_sees_what_another_process_changed(catalogue: LocalCatalogue) -> None:
+    catalogue.put([item("kept"), item("gone"), item("replaced")], DIRECTIONS[:3])
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from index.catalogue import Item;"
+        "from index.local import LocalCatalogue;"
+        "catalogue = LocalCatalogue.open(Path(sys.argv[1]));"
+        "catalogue.delete('gone');"
+        "items = [Item(id, 'image', 'a', 'image/png') for id in ('replaced', 'new')];"
+        "catalogue.put(items, np.array([[0, 0, 1, 0], [0, 0, 0, 1]], np.float32))"
+    )
+    subprocess.run([sys.executable, "-c", code, catalogue.folder], cwd=Path(__file__).parents[2], check=True)
+    assert found(catalogue, np.array([0, 0, 0.9, 0.1], np.float32)) == ["replaced", "new", "kept"]
+    assert catalogue.count() == {"image": 3, "sound": 0}
+    catalogue.put([item("mine")], DIRECTIONS[1:2])
+    assert len(found(catalogue, DIRECTIONS[1])) == 4
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    LocalCatalogue.create(tmp_path / "index", "f", D, tmp_path).close()
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from index.catalogue import Item;"
+        "from index.local import LocalCatalogue;\n"
+        "catalogue = LocalCatalogue.open(Path(sys.argv[1]))\n"
+        "for n in range(10**6):\n"
+        "    items = [Item(f'{n}-{part}', 'image', 'a', 'image/png', label=str(n)) for part in range(5)]\n"
+        "    catalogue.put(items, np.eye(4, dtype=np.float32)[[n % 4] * 5])\n"
+        "    print(n, flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "index")]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [int(process.stdout.readline()) for _ in range(40)]
+        process.kill()
+        acknowledged += [int(line) for line in process.stdout.read().split()]
+    catalogue = LocalCatalogue.open(tmp_path / "index")
+    labels = [entry.label for entry in catalogue.list()]
+    batches = dict.fromkeys(map(int, labels))
+    assert set(acknowledged) <= set(batches)
+    assert len(batches) <= len(acknowledged) + 1
+    assert all(labels.count(str(n)) == 5 for n in batches)
+    assert catalogue.count()["image"] == len(labels)
+    nearest = catalogue.search(np.eye(4, dtype=np.float32)[:1], "image", len(labels))[0]
+    assert [hit.score for hit in nearest].count(1.0) == 5 * sum(n % 4 == 0 for n in batches)
+    catalogue.put([item("after")], unit(1))
+    catalogue.close()
+
+
+def test_what_can_not_be_opened_says_why_in_one_sentence(tmp_path: Path) -> None:
+    def sentence(folder: Path) -> str:
+        with pytest.raises(CatalogueError) as caught:
+            LocalCatalogue.open(folder)
+        assert str(folder) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "holds no catalogue; make one with 'bma index build" in sentence(tmp_path / "nothing")
+    for name, content in (("text", b"hello " * 1000), ("empty", b""), ("header", b"SQLite format 3\0" + bytes(4096))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / DATABASE).write_bytes(content)
+        assert "delete it and build it again" in sentence(tmp_path / name)
+    catalogue = LocalCatalogue.create(tmp_path / "cut", "f", D, tmp_path)
+    catalogue.put([item(str(n)) for n in range(400)], unit(400))
+    catalogue.close()
+    content = (tmp_path / "cut" / DATABASE).read_bytes()
+    (tmp_path / "cut" / DATABASE).write_bytes(content[: len(content) // 2])
+    assert "delete it and build it again" in sentence(tmp_path / "cut")
+    LocalCatalogue.create(tmp_path / "newer", "f", D, tmp_path).close()
+    with sqlite3.connect(tmp_path / "newer" / DATABASE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert "has schema 99" in sentence(tmp_path / "newer")
+
+
+def test_what_can_not_be_created_says_why(tmp_path: Path) -> None:
+    LocalCatalogue.create(tmp_path / "there", "f", D, tmp_path).close()
+    (tmp_path / "file").write_text("x")
+    for folder, says in (
+        (tmp_path / "there", "already holds a catalogue"),
+        (tmp_path / "file" / "x", "can't be written"),
+    ):
+        with pytest.raises(CatalogueError, match=f"{says}.*; name another folder"):
+            LocalCatalogue.create(folder, "f", D, tmp_path)
