@@ -159,10 +159,10 @@ class _Loop:
 def read_config(out: Path) -> TrainingConfig:
     """The configuration that a run was started with. Raises `RunError`."""
     try:
-        values = json.loads((out / "config.json").read_text(encoding="utf-8"))
+        values = dict(json.loads((out / "config.json").read_text(encoding="utf-8")))
         values.pop("data_fingerprint", None)
         return TrainingConfig.from_dict(values, str(out / "config.json"))
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{out} can't be resumed ({error}); start another run in another folder") from None
 
 

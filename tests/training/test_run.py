@@ -1,0 +1,315 @@
+"""A training run in this process: it learns, resumes exactly, keeps to its folder and says what is wrong."""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import training.run
+from training.batch import DataError
+from training.checkpoint import Checkpoints
+from training.config import TrainingConfig
+from training.data.pack import open_data
+from training.data.packed import PackedData
+from training.data.rows import Row, read_rows, write_rows
+from training.evaluate import evaluate
+from training.features import Features
+from training.model.bundle import load_bundle
+from training.model.embedder import Embedder
+from training.objective import Objective
+from training.run import Interrupted, RunError, learning_rate, make_preprocessor, read_config, train, unpaired_weight
+
+TinyConfig = Callable[..., TrainingConfig]
+
+
+def metrics(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def losses(out: Path) -> list[dict[str, float]]:
+    """Everything but the speed, which no two runs share."""
+    return [{key: value for key, value in record.items() if key != "samples_per_second"} for record in metrics(out)]
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model" / "model.safetensors").read_bytes()
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, how: type[BaseException] = KeyboardInterrupt) -> None:
+    """The objective raises at `step`, as a crash would."""
+    calls = Objective.__call__
+    seen = 0
+
+    def call(self: Objective, *arguments: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen > step:
+            raise how("pulled the plug")
+        return calls(self, *arguments)
+
+    monkeypatch.setattr(Objective, "__call__", call)
+
+
+def test_the_loss_falls_on_an_easily_learned_set(tiny_run: Path) -> None:
+    records = metrics(tiny_run)
+    assert [record["step"] for record in records] == list(range(40))
+    for key in ("loss", "loss_pair", "loss_unpaired_sounds", "loss_unpaired_images"):
+        assert all(math.isfinite(record[key]) for record in records)
+    first, last = (np.mean([record["loss"] for record in part]) for part in (records[:5], records[-5:]))
+    assert last < 0.8 * first
+    assert records[3]["loss"] == pytest.approx(
+        sum(records[3][f"loss_{part}"] for part in ("pair", "unpaired_sounds", "unpaired_images")), rel=1e-5
+    )
+
+
+def test_a_finished_runs_folder(tiny_run: Path) -> None:
+    assert {entry.name for entry in tiny_run.iterdir()} == {"config.json", "metrics.jsonl", "checkpoints", "model"}
+    names = [file.name for file in sorted((tiny_run / "checkpoints").iterdir())]
+    assert names == [f"step-{step:08d}.safetensors" for step in (24, 32, 40)]
+
+
+def test_the_bundle_loads_and_knows_where_it_comes_from(tiny_run: Path, tiny_data: PackedData) -> None:
+    bundle = load_bundle(tiny_run / "model")
+    assert bundle.name.startswith("bma-small-")
+    assert bundle.training["steps"] == 40
+    assert bundle.training["data"] == {
+        "fingerprint": tiny_data.fingerprint,
+        "pairs": 12,
+        "unpaired sounds": 4,
+        "unpaired images": 4,
+    }
+    assert bundle.training["config"] == read_config(tiny_run).to_dict()
+    for modality in ("image", "sound"):
+        assert Embedder(bundle, "cpu").labels(modality) == ("blue", "green", "red")
+
+
+def test_the_bundle_holds_the_last_checkpoints_weights(tiny_run: Path) -> None:
+    from safetensors.torch import load_file
+
+    last = load_file(Checkpoints(tiny_run / "checkpoints").files()[-1])
+    for name, tensor in load_bundle(tiny_run / "model").model.state_dict().items():
+        assert torch.equal(last[f"model.{name}"], tensor), name
+
+
+def test_the_trained_model_retrieves_across_modalities(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(steps=60, checkpoint_every=60, learning_rate=5e-3, batch_size=12)
+    train(tiny_data, tmp_path / "run", config, device="cpu")
+    scores = evaluate(Features(tiny_data, Embedder(tmp_path / "run" / "model", "cpu", "fp32")))
+    assert scores["sound_to_image"]["map"] > 0.6  # chance is about 0.5 on six items of three classes
+    assert scores["image_to_sound"]["map"] > 0.6
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.manual_seed(len(name) + seed * 17)
+        train(tiny_data, tmp_path / name, tiny_config(unpaired="both", seed=seed), device="cpu")
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+def test_a_run_leaves_the_callers_random_state_alone(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train(tiny_data, tmp_path / "run", tiny_config(steps=1), device="cpu")
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 5])
+def test_a_crashed_run_resumes_to_exactly_the_same_end(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    config = tiny_config(unpaired="both", schedule="cosine", warmup=0.2, unpaired_ramp=0.5)
+    train(tiny_data, tmp_path / "whole", config, device="cpu")
+    with monkeypatch.context() as patch:
+        stop_after(patch, step, RuntimeError)
+        with pytest.raises(RuntimeError, match="pulled the plug"):
+            train(tiny_data, tmp_path / "crashed", config, device="cpu")
+    assert not (tmp_path / "crashed" / "model").exists()
+    train(tiny_data, tmp_path / "crashed", config, device="cpu", resume=True)
+    assert losses(tmp_path / "crashed") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "crashed") == weights(tmp_path / "whole")
+
+
+def test_a_broken_newest_checkpoint_costs_only_its_steps(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny_data, tmp_path / "whole", tiny_config(), device="cpu")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5, RuntimeError)
+        with pytest.raises(RuntimeError, match="pulled the plug"):
+            train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    newest = Checkpoints(tmp_path / "run" / "checkpoints").files()[-1]
+    assert newest.name == "step-00000004.safetensors"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train(tiny_data, tmp_path / "run", tiny_config(), device="cpu", resume=True)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_an_interrupted_run_checkpoints_the_step_it_was_in(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    original = training.run.unpaired_weight
+
+    def press_ctrl_c(config: TrainingConfig, step: int) -> float:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(config, step)
+
+    monkeypatch.setattr(training.run, "unpaired_weight", press_ctrl_c)
+    before = signal.getsignal(signal.SIGINT)
+    config = tiny_config(checkpoint_every=100)
+    out = tmp_path / "a run"
+    with pytest.raises(Interrupted) as stopped:
+        train(tiny_data, out, config, device="cpu", source="my data")
+    assert str(stopped.value) == (
+        f"stopped after step 3 of 6; go on with: bma train --data 'my data' --out '{out}' --resume"
+    )
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [record["step"] for record in metrics(out)] == [0, 1, 2]
+    assert Checkpoints(out / "checkpoints").files()[-1].name == "step-00000003.safetensors"
+
+
+def test_resuming_a_finished_run_gives_its_bundle_and_changes_nothing(tiny_run: Path, tiny_data: PackedData) -> None:
+    before = {file: file.stat().st_mtime_ns for file in tiny_run.rglob("*")}
+    bundle = train(tiny_data, tiny_run, read_config(tiny_run), device="cpu", resume=True)
+    assert bundle.fingerprint == load_bundle(tiny_run / "model").fingerprint
+    assert {file: file.stat().st_mtime_ns for file in tiny_run.rglob("*")} == before
+
+
+def test_resume_of_a_run_that_does_not_exist_starts_it(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu", resume=True)
+    assert len(metrics(tmp_path / "run")) == 2
+
+
+def test_a_folder_that_holds_a_run_is_not_taken(tiny_run: Path, tiny_data: PackedData) -> None:
+    with pytest.raises(RunError, match="already holds a run; go on with --resume, or name another folder with --out"):
+        train(tiny_data, tiny_run, read_config(tiny_run), device="cpu")
+
+
+def test_a_run_is_not_resumed_with_another_configuration(
+    tiny_run: Path, tiny_data: PackedData, tiny_config: TinyConfig
+) -> None:
+    changed = tiny_config(**{**read_config(tiny_run).to_dict(), "slots": 9})
+    with pytest.raises(RunError, match="was started with slots=8, not 9; resume it with its own values"):
+        train(tiny_data, tiny_run, changed, device="cpu", resume=True)
+
+
+def test_a_run_is_not_resumed_with_other_data(tiny_run: Path, tiny_rows: Path, tmp_path: Path) -> None:
+    for name in ("images", "sounds"):
+        (tmp_path / name).symlink_to(tiny_rows.parent / name)
+    write_rows(tmp_path / "rows.csv", read_rows(tiny_rows)[:-1])
+    with pytest.raises(RunError, match="was started with data_fingerprint="):
+        train(open_data(tmp_path, 32, 8000), tiny_run, read_config(tiny_run), device="cpu", resume=True)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"steps": 3}', "3"])
+def test_a_run_whose_configuration_is_broken_is_not_resumed(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RunError, match=r"can't be resumed .*; start another run in another folder"):
+        read_config(tmp_path)
+
+
+def test_checkpoints_without_a_configuration_are_not_resumed(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step-00000002.safetensors").write_bytes(b"x")
+    with pytest.raises(RunError, match=r"config.json is missing, so the run in .* can't be resumed"):
+        train(tiny_data, tmp_path, tiny_config(), device="cpu", resume=True)
+
+
+def test_a_folder_that_can_not_be_made_is_said_at_once(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"can't be written \(.*\); name another folder with --out"):
+        train(tiny_data, tmp_path / "file" / "run", tiny_config(), device="cpu")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_saved(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda self, *a: {k: v * math.nan for k, v in calls(self, *a).items()})
+    with pytest.raises(RunError, match=r"the loss is nan at step 1; .* lower learning_rate, or set precision=fp32"):
+        train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    assert [file.name for file in Checkpoints(tmp_path / "run" / "checkpoints").files()] == [
+        "step-00000000.safetensors"
+    ]
+
+
+def test_data_without_what_is_asked_for_is_refused(tiny_rows: Path, tmp_path: Path, tiny_config: TinyConfig) -> None:
+    for name in ("images", "sounds"):
+        (tmp_path / name).symlink_to(tiny_rows.parent / name)
+    write_rows(tmp_path / "rows.csv", [row for row in read_rows(tiny_rows) if row.split != "unpaired"])
+    with pytest.raises(DataError, match="has 0 rows of split 'unpaired' with a sound"):
+        train(open_data(tmp_path, 32, 8000), tmp_path / "run", tiny_config(unpaired="sounds"), device="cpu")
+
+
+def test_without_labels_there_are_no_heads(tiny_rows: Path, tmp_path: Path, tiny_config: TinyConfig) -> None:
+    for name in ("images", "sounds"):
+        (tmp_path / name).symlink_to(tiny_rows.parent / name)
+    write_rows(tmp_path / "rows.csv", [Row(row.split, "", row.image, row.sound) for row in read_rows(tiny_rows)])
+    bundle = train(open_data(tmp_path, 32, 8000), tmp_path / "run", tiny_config(steps=1), device="cpu")
+    assert bundle.heads == load_bundle(tmp_path / "run" / "model").heads == {}
+
+
+def test_log_mels_of_the_training_pairs_are_normalised(tiny_data: PackedData, tiny_config: TinyConfig) -> None:
+    from training.model.preprocess import windows
+
+    config = tiny_config().preprocess_config
+    preprocessor = make_preprocessor(tiny_data, config)
+    pairs = [sound for row, (_, sound) in zip(tiny_data.rows, tiny_data.index, strict=True) if row.is_pair]
+    cut = [windows(torch.from_numpy(np.array(tiny_data.wave(sound))), config.window_samples) for sound in pairs]
+    log_mels = preprocessor.sound(torch.cat(cut))
+    assert log_mels.mean().item() == pytest.approx(0, abs=1e-4)
+    assert log_mels.std(correction=0).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_learning_rates_of_a_run(tiny_config: TinyConfig) -> None:
+    constant = tiny_config(steps=10, learning_rate=1.0)
+    assert [learning_rate(constant, step) for step in range(10)] == [1.0] * 10
+    cosine = tiny_config(steps=10, learning_rate=1.0, schedule="cosine", warmup=0.2)
+    rates = [learning_rate(cosine, step) for step in range(10)]
+    assert 0 < rates[0] < rates[1] < rates[2] == 1.0
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[6] == pytest.approx(0.5)
+    assert 0 < rates[9] < 0.05
+
+
+def test_the_factor_on_l_unpair_rises_over_the_ramp(tiny_config: TinyConfig) -> None:
+    config = tiny_config(steps=10, unpaired_weight=2.0, unpaired_ramp=0.5)
+    assert [unpaired_weight(config, step) for step in range(10)] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6] + [2.0] * 5)
+    assert unpaired_weight(tiny_config(unpaired_weight=2.0), 0) == 2.0
+
+
+def test_a_run_that_crashed_after_its_last_step_only_finishes(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(training.run, "fit_heads", lambda features: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    monkeypatch.setattr(Objective, "__call__", lambda *_: pytest.fail("a step was made"))
+    bundle = train(tiny_data, tmp_path / "run", tiny_config(), device="cpu", resume=True)
+    assert set(bundle.heads) == {"image", "sound"}
+    assert len(metrics(tmp_path / "run")) == 6

@@ -1,0 +1,179 @@
+"""`bma train` as a process: stopped with Ctrl-C, killed, resumed; exit statuses and sentences."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.cli import main
+from training.config import TrainingConfig
+from training.data.packed import PackedData
+from training.run import train
+
+STEPS = 150
+TinyConfig = Callable[..., TrainingConfig]
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: TinyConfig) -> TrainingConfig:
+    return tiny_config(steps=STEPS, checkpoint_every=20, batch_size=4, unpaired="sounds")
+
+
+@pytest.fixture(scope="module")
+def overrides(config: TrainingConfig) -> list[str]:
+    values = {key: value for key, value in config.to_dict().items() if key != "preset"}
+    return ["--preset", "small", *(part for key, value in values.items() for part in ("--set", f"{key}={value}"))]
+
+
+@pytest.fixture(scope="module")
+def expected(
+    config: TrainingConfig, tiny_data: PackedData, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """Metrics of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(tiny_data, out, config, device="cpu")
+    return read_metrics(out)
+
+
+def read_metrics(out: Path) -> list[dict[str, Any]]:
+    """Everything but the speed, which no two runs share."""
+    records = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in record.items() if key != "samples_per_second"} for record in records]
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tiny_data: PackedData, tmp_path: Path, overrides: list[str]) -> Iterator[Start]:
+    """Start the run in `tmp_path/run` and return once it has a checkpoint and goes on."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin() -> "subprocess.Popen[str]":
+        out = tmp_path / "run"
+        command = [sys.executable, "-m", "service.cli", "train", "--data", str(tiny_data.folder), "--out", str(out)]
+        process = subprocess.Popen(
+            [*command, "--device", "cpu", *overrides], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        running.append(process)
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoints" / "step-00000020.safetensors").exists():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "no checkpoint after a minute"
+            time.sleep(0.005)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def resume(data: Path, out: Path) -> int:
+    return main(["train", "--data", str(data), "--out", str(out), "--device", "cpu", "--resume"])
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(
+    start: Start, tiny_data: PackedData, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    out = tmp_path / "run"
+    process = start()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (sentence,) = stderr.splitlines()
+    assert sentence.startswith("bma: stopped after step ")
+    assert sentence.endswith(f"go on with: bma train --data {tiny_data.folder} --out {out} --resume")
+    done = int(sentence.split()[4])
+    assert 20 <= done < STEPS
+    assert (out / "checkpoints" / f"step-{done:08d}.safetensors").is_file()
+    assert read_metrics(out) == expected[:done]
+    assert not (out / "model").exists()
+
+    assert resume(tiny_data.folder, out) == 0
+    assert read_metrics(out) == expected
+    assert (out / "model" / "config.json").is_file()
+
+
+def test_a_killed_run_resumes_to_the_same_metrics(
+    start: Start, tiny_data: PackedData, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    process = start()
+    process.kill()
+    process.wait(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run" / "model").exists()
+    assert resume(tiny_data.folder, tmp_path / "run") == 0
+    assert read_metrics(tmp_path / "run") == expected
+    assert len(list((tmp_path / "run" / "checkpoints").glob("step-*"))) == 3
+
+
+def test_resuming_a_finished_run_exits_0(
+    tiny_run: Path, tiny_data: PackedData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(tiny_data.folder, tiny_run) == 0
+    assert f"{tiny_run / 'model'} holds bma-small-" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "already holds a run; go on with --resume, or name another folder with --out"),
+        (["--resume", "--set", "steps=9"], "--resume goes on with the run's own keys; leave out --preset and --set"),
+        (["--resume", "--preset", "paper"], "--resume goes on with the run's own keys; leave out --preset and --set"),
+    ],
+)
+def test_what_can_not_be_done_with_a_finished_run_is_one_sentence(
+    tiny_run: Path,
+    tiny_data: PackedData,
+    overrides: list[str],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    command = ["train", "--data", str(tiny_data.folder), "--out", str(tiny_run), "--device", "cpu"]
+    assert main([*command, *(arguments or overrides)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("bma: ")
+    assert line.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("stepz=3", "there is no key 'stepz' to set; keys are"),
+        ("steps=few", "--set: 'steps' takes a whole number, not 'few'"),
+        ("image_size=48", "is packed for images of [32] pixels, not 48; pack it again"),
+    ],
+)
+def test_what_is_wrong_with_a_new_run_is_one_sentence_and_makes_no_folder(
+    tiny_data: PackedData,
+    tmp_path: Path,
+    overrides: list[str],
+    capsys: pytest.CaptureFixture[str],
+    override: str,
+    sentence: str,
+) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--data", str(tiny_data.folder), "--out", str(out), "--device", "cpu"]
+    assert main([*command, *overrides, "--set", override]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("bma: ")
+    assert sentence in line
+    assert not out.exists()
+
+
+def test_evaluating_a_run_prints_json(
+    tiny_run: Path, tiny_data: PackedData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(tiny_run / "model"), "--data", str(tiny_data.folder), "--json", "--device", "cpu"]
+    assert main(command) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert set(scores) == {"image", "sound", "sound_to_image", "image_to_sound", "n"}
