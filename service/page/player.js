@@ -57,8 +57,9 @@ export function player(source, name, picture, part = {}) {
   }
 
   function seek() {
+    const wanted = Number(range.value); // painting sets it back
     load();
-    const move = () => (audio.currentTime = start + range.value * span());
+    const move = () => (audio.currentTime = start + wanted * span());
     if (span()) move();
     else audio.addEventListener("loadedmetadata", move, { once: true });
   }

@@ -1,0 +1,82 @@
+"""What a browser is served besides the API: the page, the documentation, and under which policy."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+PAGES = ("/", "/docs")
+
+
+def references(html: str) -> list[str]:
+    return re.findall(r'(?:src|href)="([^"]+)"', html)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_refers_to_this_service_only(http: httpx.Client, path: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    found = references(answer.text)
+    assert found
+    for reference in found:
+        assert not re.match(r"[a-z]+:|//", reference), f"{reference} lies elsewhere"
+        assert http.get(f"/{reference.removeprefix('./')}").status_code == 200
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_runs_no_script_but_its_own(http: httpx.Client, path: str) -> None:
+    answer = http.get(path)
+    policy = dict(rule.strip().split(" ", 1) for rule in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'self'"
+    assert policy.get("script-src", "'self'") == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert not re.search(r"<script(?![^>]*\bsrc=)", answer.text)
+    assert not re.search(r"\bon[a-z]+=|style=", answer.text)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("page.css", "text/css"),
+        ("page.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+        ("swagger-ui.css", "text/css"),
+        ("swagger-ui-bundle.js", "text/javascript"),
+    ],
+)
+def test_a_file_of_the_page(http: httpx.Client, name: str, media_type: str) -> None:
+    answer = http.get(f"/page/{name}")
+    assert answer.status_code == 200
+    assert (
+        answer.headers["content-type"].split(";")[0].replace("application/javascript", "text/javascript") == media_type
+    )
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-cache"
+    again = http.get(f"/page/{name}", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert not again.content
+
+
+@pytest.mark.parametrize("path", ["/page/", "/page/nothing.js", "/page/..%2fapp.py", "/page/%2e%2e/app.py"])
+def test_nothing_else_is_served_there(http: httpx.Client, path: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_modules_import_only_each_other(http: httpx.Client) -> None:
+    seen, left = set(), ["page.js"]
+    while left:
+        name = left.pop()
+        seen.add(name)
+        source = http.get(f"/page/{name}").text
+        assert "innerHTML" not in source
+        assert "eval(" not in source
+        imports = re.findall(r'from "([^"]+)"', source)
+        assert all(module.startswith("./") for module in imports)
+        left += [module.removeprefix("./") for module in imports if module.removeprefix("./") not in seen]
+    assert len(seen) > 1

@@ -1,0 +1,371 @@
+"""The web page in a real browser, on a real service."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium on the PATH; install the system's package 'chromium'")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, service_url: str) -> Iterator[Visit]:
+    """Open a page of the service. In the end: nothing was asked of anyone else, and no script or policy failed."""
+    asked: list[str] = []
+    failures: list[str] = []
+    contexts = []
+
+    def start(path: str = "/", prepare: Callable[[Page], object] | None = None, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        # What Chromium logs about an answer of 4xx is no failure of the page; tests look at what the page makes of it.
+        page.on(
+            "console",
+            lambda message: (
+                failures.append(message.text)
+                if message.type == "error" and not message.text.startswith("Failed to load resource")
+                else None
+            ),
+        )
+        if prepare:
+            prepare(page)
+        page.goto(service_url + path)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert failures == []
+    others = {url for url in asked if not url.startswith(("blob:", "data:"))}
+    assert {urlsplit(url).netloc for url in others} <= {urlsplit(service_url).netloc}
+
+
+@pytest.fixture
+def sound(demo_folder: Path) -> Path:
+    return min(demo_folder.glob("sounds/train_test*.wav"))
+
+
+@pytest.fixture
+def image(demo_folder: Path) -> Path:
+    return min(demo_folder.glob("images/boat_test*.jpg"))
+
+
+def give(page: Page, *files: Path) -> None:
+    page.set_input_files("#file", list(files))
+
+
+def wait_for_answer(page: Page) -> None:
+    expect(page.locator("#status")).to_contain_text("found", timeout=20_000)
+
+
+def stub_model(service_url: str, **changes: Any) -> Callable[[Page], object]:
+    """Let the page see another model: for states that the tests' service is not in."""
+    model = httpx.get(f"{service_url}/v1/model").json()
+    return lambda page: page.route("**/v1/model", lambda route: route.fulfill(json={**model, **changes}))
+
+
+def width(page: Page) -> int:
+    wide: int = page.evaluate("document.documentElement.scrollWidth")
+    return wide
+
+
+def test_says_what_it_is_and_what_it_holds(visit: Visit, service_url: str) -> None:
+    model = httpx.get(f"{service_url}/v1/model").json()
+    page = visit()
+    expect(page.locator("h1")).to_have_text("A sound finds pictures. A picture finds sounds.")
+    expect(page.locator("#about")).to_contain_text(model["name"])
+    expect(page.locator("#about")).to_contain_text("30 pictures · 30 sounds")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_sound_finds_pictures(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    expect(page.locator("#pictures-title")).to_have_text("Pictures for this sound")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#given .player")).to_be_visible()
+    expect(page.locator("#given")).to_contain_text(sound.name)
+    first = page.locator("#pictures .tile img").first
+    page.wait_for_function("picture => picture.complete && picture.naturalWidth > 0", arg=first.element_handle())
+    scores = [float(text.replace("−", "-")) for text in page.locator("#pictures .score").all_inner_texts()]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_image_finds_sounds_and_its_class(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#sounds-title")).to_have_text("Sounds for this picture")
+    expect(page.locator("#sounds .player")).to_have_count(12)
+    # what the other sense finds stands first
+    assert page.locator(".found h2").first.inner_text() == "Sounds for this picture"
+    bars = page.locator("#classes li")
+    expect(bars).to_have_count(5)
+    page.get_by_role("button", name="Show all 10 classes").click()
+    expect(bars).to_have_count(10)
+    shares = [float(text.rstrip(" %").lstrip("< ")) for text in page.locator("#classes .percent").all_inner_texts()]
+    assert shares == sorted(shares, reverse=True)
+    assert 99 < sum(shares) < 101
+
+
+def test_one_sound_plays_at_a_time(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    buttons = page.locator("#sounds .play")
+    for number in (0, 1):
+        buttons.nth(number).click()
+        expect(page.locator("#sounds .play[data-runs=true]")).to_have_count(1)
+        expect(buttons.nth(number)).to_have_attribute("data-runs", "true")
+    give(page, image)
+    expect(page.locator(".play[data-runs=true]")).to_have_count(0)
+
+
+def test_a_player_seeks(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    position = page.get_by_role("slider", name=f"Position in {sound.name}")
+    position.evaluate("range => { range.value = 0.5; range.dispatchEvent(new Event('input')); }")
+    time = page.locator("#given .time")
+    expect(time).not_to_have_text(re.compile("^0.0 s|^$"))
+    at, length = (float(text.removesuffix(" s")) for text in time.inner_text().split(" / "))
+    assert at == pytest.approx(length / 2, abs=0.11)
+
+
+def test_the_viewer_pivots(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    page.locator("#pictures .tile").nth(1).click()
+    viewer = page.locator("#viewer")
+    expect(viewer.locator(".place")).to_have_text("2 of 12")
+    page.keyboard.press("ArrowLeft")
+    expect(viewer.locator(".place")).to_have_text("1 of 12")
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    expect(page.locator("#pictures .tile").nth(1)).to_be_focused()
+
+    page.locator("#pictures .tile").first.click()
+    link = viewer.locator(".stage img").get_attribute("src")
+    viewer.get_by_role("button", name="Search with this one").click()
+    expect(viewer).to_be_hidden()
+    expect(page.locator("#given")).to_contain_text("from the catalogue")
+    expect(page.locator("#pictures-title")).to_have_text("Pictures like it")
+    wait_for_answer(page)
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    thumbnails = page.locator("#pictures .tile img").evaluate_all("all => all.map(one => one.getAttribute('src'))")
+    assert link
+    assert link.replace("content", "thumbnail") not in thumbnails  # it would find itself
+
+
+def test_how_many_matches(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    page.get_by_role("radio", name="24").check()
+    expect(page.locator("#pictures .tile")).to_have_count(24)
+    page.get_by_role("radio", name="24").press("ArrowLeft")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+
+
+def test_several_files(visit: Visit, sound: Path, image: Path) -> None:
+    page = visit()
+    give(page, sound, image)
+    wait_for_answer(page)
+    expect(page.locator("#given")).to_contain_text(sound.name)
+    page.get_by_role("button", name=image.name).click()
+    expect(page.locator("#sounds-title")).to_have_text("Sounds for this picture")
+
+
+def test_a_new_question_cancels_the_older(visit: Visit, sound: Path, image: Path) -> None:
+    held: list[Route] = []
+    cancelled: list[str] = []
+    page = visit()
+    page.on("requestfailed", lambda request: cancelled.append(request.url))
+    page.route("**/v1/search/images?*", lambda route: held.append(route), times=1)
+    give(page, sound)
+    expect(page.locator("#pictures .waiting")).to_have_count(12)
+    give(page, image)
+    wait_for_answer(page)
+    assert len(held) == 1
+    assert held[0].request.url in cancelled
+    expect(page.locator("#pictures-title")).to_have_text("Pictures like it")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+
+
+def test_a_dropped_and_a_pasted_file(visit: Visit, sound: Path, image: Path) -> None:
+    page = visit()
+    for kind, field, file in (("drop", "dataTransfer", sound), ("paste", "clipboardData", image)):
+        page.evaluate(
+            """([kind, field, name, bytes]) => {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([new Uint8Array(bytes)], name));
+                const options = { bubbles: true, cancelable: true, [field]: transfer };
+                const event = kind === "drop" ? new DragEvent(kind, options) : new ClipboardEvent(kind, options);
+                document.body.dispatchEvent(event);
+            }""",
+            [kind, field, file.name, list(file.read_bytes())],
+        )
+        expect(page.locator("#given")).to_contain_text(file.name)
+        wait_for_answer(page)
+
+
+def test_a_file_of_another_kind(visit: Visit, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("neither seen nor heard")
+    page = visit()
+    give(page, text)
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is of another kind")
+
+
+def test_a_file_that_only_seems_a_picture(visit: Visit, tmp_path: Path, image: Path) -> None:
+    text = tmp_path / "notes.jpg"
+    text.write_text("not a picture at all")
+    page = visit()
+    give(page, text)
+    expect(page.get_by_role("alert")).to_contain_text("notes.jpg is not an image that can be read")
+    expect(page.locator(".found:visible")).to_have_count(0)
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_large_file_is_refused_unsent(visit: Visit, service_url: str, sound: Path) -> None:
+    sent: list[str] = []
+    page = visit(prepare=stub_model(service_url, limits={"upload_bytes": 50_000.0, "k": 1000.0}))
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    give(page, sound)
+    expect(page.get_by_role("alert")).to_contain_text("this service takes 50 kB")
+    assert sent == []
+
+
+def test_an_unreachable_service(visit: Visit) -> None:
+    page = visit(prepare=lambda page: page.route("**/v1/model", lambda route: route.abort()))
+    expect(page.get_by_role("alert")).to_contain_text("The service does not answer")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_service_without_a_catalogue(visit: Visit, service_url: str, image: Path) -> None:
+    page = visit(prepare=stub_model(service_url, catalogue=None))
+    expect(page.locator("#problem")).to_contain_text("no pictures and sounds to find")
+    give(page, image)
+    expect(page.locator("#classes li")).to_have_count(5)
+    expect(page.locator(".found:visible")).to_have_count(0)
+
+
+def test_an_empty_catalogue_and_no_classes(visit: Visit, service_url: str, image: Path) -> None:
+    page = visit(prepare=stub_model(service_url, catalogue={"images": 30, "sounds": 0}, classes={}))
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#sounds .note")).to_have_text("The catalogue holds no sounds yet.")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#classes")).to_be_hidden()
+
+
+def test_labels_are_text(visit: Visit, http: httpx.Client, sound: Path) -> None:
+    hostile = "<img src=x onerror=document.title='run'>"
+    found = http.post("/v1/search/images?k=3", files={"sound": sound.read_bytes()}).json()
+    for hit in found["results"][0]["hits"]:
+        hit.update(label=hostile, metadata={"note": hostile}, tags=[hostile])
+    page = visit(prepare=lambda page: page.route("**/v1/search/images?*", lambda route: route.fulfill(json=found)))
+    give(page, sound)
+    wait_for_answer(page)
+    expect(page.locator("#pictures .label").first).to_have_text(hostile)
+    page.locator("#pictures .tile").first.click()
+    expect(page.locator("#viewer-title")).to_have_text(hostile)
+    assert page.title() == "BMA-Memory"
+
+
+def test_samples_to_begin_with(visit: Visit, http: httpx.Client) -> None:
+    if http.get("/v1/items?limit=1").is_error:
+        pytest.skip("this service does not list its items")
+    page = visit()
+    samples = page.locator("#samples .tile")
+    expect(samples).to_have_count(8)
+    page.get_by_role("button", name="Find pictures for this sound").first.click()
+    expect(page.locator("#pictures-title")).to_have_text("Pictures for this sound")
+    wait_for_answer(page)
+    expect(page.locator("#given")).to_be_focused()
+    expect(samples.first).to_be_hidden()
+
+
+def test_dark_and_light(visit: Visit, image: Path) -> None:
+    backgrounds = {}
+    for scheme in ("light", "dark"):
+        page = visit(color_scheme=scheme)
+        give(page, image)
+        wait_for_answer(page)
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        backgrounds[scheme] = sum(int(part) for part in colour.removeprefix("rgb(").rstrip(")").split(",")) / 3
+    assert backgrounds["dark"] < 40
+    assert backgrounds["light"] > 220
+
+
+def test_a_phone_scrolls_one_way(visit: Visit, image: Path) -> None:
+    page = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    assert width(page) <= PHONE["width"]
+    give(page, image)
+    wait_for_answer(page)
+    assert width(page) <= PHONE["width"]
+    page.locator("#pictures .tile").first.click()
+    expect(page.locator("#viewer")).to_be_visible()
+    box = page.locator("#viewer").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_everything_has_a_name(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    page.locator("#pictures .tile").first.click()
+    nameless = """elements => elements.filter((element) => {
+        const labels = [...(element.labels ?? [])].map((label) => label.textContent);
+        return ![element.getAttribute("aria-label"), element.textContent, ...labels].some((text) => text?.trim());
+    }).map((element) => element.outerHTML)"""
+    controls = page.locator("button, input, a")
+    assert controls.count() > 40
+    assert controls.evaluate_all(nameless) == []
+    assert page.locator("img:not([alt])").count() == 0
+
+
+def test_docs(visit: Visit) -> None:
+    """Under the same watch: Swagger UI comes from the service itself."""
+    page = visit("/docs")
+    expect(page.locator("#operations-queries-search_images_v1_search_images_post")).to_be_visible()
+    page.locator("#operations-status-healthz_healthz_get button").first.click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".responses-table.live-responses-table")).to_contain_text('"status": "ok"')
