@@ -68,7 +68,8 @@ class Problem(Exception):
 
     def __init__(self, kind: str, detail: str, **extra: Any) -> None:
         super().__init__(detail)
-        self.kind, self.detail, self.extra = kind, detail, extra
+        self.detail = "".join(character if character.isprintable() else "?" for character in detail)
+        self.kind, self.extra = kind, extra
         self.status, self.title = KINDS[kind]
 
     def document(self) -> dict[str, Any]:
