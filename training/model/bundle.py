@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.model.config import ConfigError, ModelConfig, PreprocessConfig, check_type
+from training.model.config import ModelConfig, PreprocessConfig, check_type
 from training.model.head import ClassHead
 from training.model.memory import Modality
 from training.model.network import BMAModel
@@ -58,8 +58,10 @@ class Bundle:
         """Write the bundle's folder; a bundle already there is replaced as a whole, never half.
 
         Raises:
-            OSError: the folder can't be written.
+            OSError: the folder can't be written, or something there is not a bundle and is not to be lost.
         """
+        if path.exists() and not (path / CONFIG).is_file() and not (path.is_dir() and not any(path.iterdir())):
+            raise FileExistsError(f"{path} exists and is not a bundle; choose another folder, or move it away")
         config = {
             "schema": SCHEMA,
             "model": self.model.config.to_dict(),
@@ -110,11 +112,15 @@ def load_bundle(path: str | Path) -> Bundle:
         statistics = {key: check_type(key, preprocessing.pop(key, None), float, where) for key in ("mean", "std")}
         preprocess_config = PreprocessConfig.from_dict(preprocessing, where)
         preprocessor = Preprocessor(preprocess_config, **statistics)
-    except (ConfigError, ValueError) as error:
+        with torch.device("meta"):
+            model = BMAModel(model_config)
+    except BundleError:
+        raise
+    except ValueError as error:
         raise BundleError(f"{error}; the bundle is damaged, copy or train it again") from None
-    with torch.device("meta"):
-        model = BMAModel(model_config)
-    expected = {key: tensor.shape for key, tensor in model.state_dict().items()}
+    except (RuntimeError, TypeError, OverflowError, MemoryError):
+        raise BundleError(f"{path / CONFIG} holds sizes beyond any use; copy or train the bundle again") from None
+    expected = {key: (tensor.shape, tensor.dtype) for key, tensor in model.state_dict().items()}
     model.load_state_dict(_read_tensors(path / WEIGHTS, expected), assign=True)
     heads = _read_heads(path, _section(config, "classes", path), 2 * model_config.channels)
     return Bundle(
@@ -131,7 +137,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(f"{file} is missing; the folder is not a bundle, or its copy is not complete") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         schema = config.get("schema") if isinstance(config, dict) else None
@@ -149,14 +155,14 @@ def _section(config: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     return section
 
 
-def _read_tensors(file: Path, expected: dict[str, torch.Size]) -> dict[str, Tensor]:
+def _read_tensors(file: Path, expected: dict[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
     try:
         tensors = load_file(file)
     except FileNotFoundError:
         raise BundleError(f"{file} is missing; copy the bundle again") from None
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{file} can't be read ({error}); copy the bundle again") from None
-    for key, shape in expected.items():
+    for key, (shape, dtype) in expected.items():
         if key not in tensors:
             raise BundleError(f"{file} lacks the tensor '{key}'; copy or train the bundle again")
         if tensors[key].shape != shape:
@@ -164,21 +170,32 @@ def _read_tensors(file: Path, expected: dict[str, torch.Size]) -> dict[str, Tens
                 f"{file}: the tensor '{key}' has shape {list(tensors[key].shape)}, {CONFIG} asks for {list(shape)}; "
                 "copy or train the bundle again"
             )
+        if tensors[key].dtype != dtype:
+            raise BundleError(
+                f"{file}: the tensor '{key}' holds {_plain(tensors[key].dtype)}, not {_plain(dtype)}; "
+                "copy or train the bundle again"
+            )
     for key in tensors:
         if key not in expected:
-            raise BundleError(f"{file} holds a tensor '{key}' that the model does not know; copy or train it again")
+            raise BundleError(
+                f"{file} holds a tensor '{key}' that the model does not know; copy or train the bundle again"
+            )
     return tensors
 
 
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _read_heads(path: Path, classes: dict[str, Any], width: int) -> dict[Modality, ClassHead]:
-    expected: dict[str, torch.Size] = {}
+    expected: dict[str, tuple[torch.Size, torch.dtype]] = {}
     for modality, labels in classes.items():
         if modality not in MODALITIES or not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
             raise BundleError(
                 f"{path / CONFIG}: 'classes' holds {modality!r}: {labels!r}; copy or train the bundle again"
             )
-        expected[f"{modality}.weight"] = torch.Size((len(labels), width))
-        expected[f"{modality}.bias"] = torch.Size((len(labels),))
+        expected[f"{modality}.weight"] = torch.Size((len(labels), width)), torch.float32
+        expected[f"{modality}.bias"] = torch.Size((len(labels),)), torch.float32
     tensors = _read_tensors(path / HEADS, expected)
     return {
         modality: ClassHead(tensors[f"{modality}.weight"], tensors[f"{modality}.bias"], tuple(classes[modality]))
@@ -188,14 +205,23 @@ def _read_heads(path: Path, classes: dict[str, Any], width: int) -> dict[Modalit
 
 
 def _replace(draft: Path, path: Path) -> None:
-    """Put a finished folder in the place of another; a crash leaves the old one or the new one."""
+    """Put a finished folder in the place of another.
+
+    Whatever is at `path` is whole at every moment. A crash between the two renames leaves nothing there: the old folder
+    then lies beside it, as `.<name>-…/old`, and the new one as `.<name>-…`.
+    """
     if not path.exists():
         draft.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    path.rename(old / "old")
-    draft.rename(path)
-    shutil.rmtree(old)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    old = path.rename(aside / "old")
+    try:
+        draft.rename(path)
+    except BaseException:
+        old.rename(path)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _fingerprint(path: Path) -> str:

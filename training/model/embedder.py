@@ -116,7 +116,7 @@ class Embedder:
         if modality not in self.heads:
             raise LookupError(f"this model has no class head for {modality}s; train it on rows with labels")
         with torch.inference_mode():
-            return self.heads[modality].probabilities(torch.from_numpy(h).to(self.device)).cpu().numpy()
+            return self.heads[modality].probabilities(torch.tensor(h, device=self.device)).cpu().numpy()
 
     def labels(self, modality: Modality) -> tuple[str, ...]:
         """The classes that `classify` tells apart, none where there is no head."""
