@@ -80,9 +80,12 @@ def test_perfect_and_opposite_retrieval() -> None:
 
 
 def test_ties_go_to_the_earlier_target() -> None:
-    query, targets = np.ones((1, 1), np.float32), np.ones((4, 1), np.float32)
-    assert retrieval_scores(query, targets, ["a"], ["b", "a", "a", "a"])["hit@1"] == 0
-    assert retrieval_scores(query, targets, ["a"], ["a", "b", "b", "b"])["hit@1"] == 1
+    rng = np.random.default_rng(0)
+    query, targets = np.ones((1, 1), np.float32), rng.integers(0, 3, (500, 1)).astype(np.float32)
+    labels = [str(label) for label in rng.integers(0, 9, 500)]
+    for label in "012":
+        expected = brute_force(query, targets, [label], labels)
+        assert retrieval_scores(query, targets, [label], labels) == pytest.approx(expected)
 
 
 def labelled(rng: np.random.Generator, n: int, classes: int = 3) -> Labelled:
