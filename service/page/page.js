@@ -139,7 +139,7 @@ async function answer(signal) {
     clearResults();
     const [problem] = problems;
     showProblem(problem, problem.kind === "unreachable" || problem.kind === "internal" ? () => answer(renew()) : null);
-    say(`${problem.title}. ${problem.detail ?? ""}`);
+    say(byId("problem").innerText);
     return;
   }
   if (!words.length) {

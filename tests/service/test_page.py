@@ -143,8 +143,8 @@ def test_one_sound_plays_at_a_time(visit: Visit, image: Path) -> None:
     buttons = page.locator("#sounds .play")
     for number in (0, 1):
         buttons.nth(number).click()
-        expect(page.locator("#sounds .play[data-runs=true]")).to_have_count(1)
         expect(buttons.nth(number)).to_have_attribute("data-runs", "true")
+        expect(page.locator("#sounds .play[data-runs=true]")).to_have_count(1)
     give(page, image)
     expect(page.locator(".play[data-runs=true]")).to_have_count(0)
 
