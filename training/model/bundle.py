@@ -106,9 +106,9 @@ def load_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{path} is not a bundle's folder; train one with 'bma train' or 'bma demo'")
     config = _read_config(path / CONFIG)
     try:
-        model_config = ModelConfig.from_dict(_section(config, "model", path), f"{path / CONFIG}, model")
+        model_config = ModelConfig.from_dict(_section(config, "model", path), "model")
         preprocessing = dict(_section(config, "preprocessing", path))
-        where = f"{path / CONFIG}, preprocessing"
+        where = "preprocessing"
         statistics = {key: check_type(key, preprocessing.pop(key, None), float, where) for key in ("mean", "std")}
         preprocess_config = PreprocessConfig.from_dict(preprocessing, where)
         preprocessor = Preprocessor(preprocess_config, **statistics)
@@ -117,7 +117,7 @@ def load_bundle(path: str | Path) -> Bundle:
     except BundleError:
         raise
     except ValueError as error:
-        raise BundleError(f"{error}; the bundle is damaged, copy or train it again") from None
+        raise BundleError(f"{path / CONFIG}: {error}; copy or train the bundle again") from None
     except (RuntimeError, TypeError, OverflowError, MemoryError):
         raise BundleError(f"{path / CONFIG} holds sizes beyond any use; copy or train the bundle again") from None
     expected = {key: (tensor.shape, tensor.dtype) for key, tensor in model.state_dict().items()}
