@@ -25,11 +25,12 @@ class ServeError(ValueError):
 
 def serve(model: Path, index: Path | None, arguments: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM ends it; requests that have begun are answered first."""
-    listener = listen(arguments.host, arguments.port, arguments.insecure)
-    server = make_server(load_engine(model, index, arguments.device, arguments.precision))
-    print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has shut down and hands Ctrl-C on; that is how it is ended
-        server.run(sockets=[listener])
+    with listen(arguments.host, arguments.port, arguments.insecure) as listener:
+        server = make_server(load_engine(model, index, arguments.device, arguments.precision))
+        print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
+        # uvicorn hands Ctrl-C on once it has shut down; that is how the service is ended, not an error
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
 
 
 def load_engine(model: Path, index: Path | None, device: str = "auto", precision: str = "auto") -> Engine:
@@ -60,6 +61,8 @@ def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
     Raises:
         ServeError: the address is not one of this machine, is in use, or others could reach it without `insecure`.
     """
+    if not 0 <= port < 65536:  # getaddrinfo would take it modulo 65536
+        raise ServeError(f"there is no port {port} on {host}; use --port with 1 to 65535, such as 8000")
     try:
         family, _, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, OverflowError, UnicodeError):
@@ -75,10 +78,9 @@ def listen(host: str, port: int, insecure: bool = False) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(target)
         listener.listen(2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
-        reason = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
-        raise ServeError(f"can't listen on {host} port {port} ({reason}); choose another with --port") from None
+        raise ServeError(f"can't listen on {host} port {port} ({error.strerror}); choose another with --port") from None
     return listener
 
 

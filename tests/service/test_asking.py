@@ -1,0 +1,102 @@
+"""`bma query` against a real service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.asking import QueryError, modality_of
+from service.cli import main
+
+Query = Callable[..., str]
+
+
+@pytest.fixture
+def query(service_url: str, capsys: pytest.CaptureFixture[str]) -> Query:
+    """Run `bma query URL …` with an expected exit status; what it printed."""
+
+    def run(*arguments: str | Path, status: int = 0, url: str = service_url) -> str:
+        assert main(["query", url, *map(str, arguments)]) == status
+        told = capsys.readouterr()
+        if status:
+            assert told.out == ""
+            assert told.err.startswith("bma: ")
+            assert told.err.count("\n") == 1
+            return told.err
+        assert told.err == ""
+        return told.out
+
+    return run
+
+
+@pytest.fixture
+def image(demo_folder: Path) -> Path:
+    return sorted(demo_folder.glob("images/*_test-0000.jpg"))[0]
+
+
+@pytest.fixture
+def sound(demo_folder: Path) -> Path:
+    return sorted(demo_folder.glob("sounds/*_test-0000.wav"))[0]
+
+
+def test_answers_are_printed(query: Query, image: Path, sound: Path) -> None:
+    lines = query("images", image, "-k", "2").splitlines()
+    assert lines[0] == f"{image.name}:"
+    assert len(lines) == 3
+    score, label, id = lines[1].split()
+    assert float(score) == pytest.approx(1, abs=2e-3)
+    assert (label, id) == ("drone", "test-0000:image")
+    assert len(query("sounds", image).splitlines()) == 6
+    assert len(query("classify", sound).splitlines()) == 6
+    assert "  z: 128 numbers, " in query("embed", sound)
+    boats = query("images", sound, "--filter", '{"label": "boat"}').splitlines()[1:]
+    assert [line.split()[1] for line in boats] == ["boat"] * 3
+
+
+def test_json_is_the_services_results(query: Query, image: Path, sound: Path) -> None:
+    (result,) = json.loads(query("images", sound, "--json", "-k", "3"))
+    assert result["name"] == sound.name
+    assert len(result["hits"]) == 3
+    assert [len(result["z"]) for result in json.loads(query("embed", image, image, "--json"))] == [128, 128]
+
+
+def test_a_file_that_fails_among_others_is_told_in_its_place(query: Query, image: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    told = query("classify", tmp_path / "empty.jpg", image)
+    assert "empty.jpg:\n  empty.jpg is empty (0 bytes); send the file again." in told
+    assert f"{image.name}:\n" in told
+
+
+def test_what_can_not_be_asked_is_one_sentence(query: Query, image: Path, sound: Path, tmp_path: Path) -> None:
+    assert "images and sounds; ask for one kind at a time" in query("images", image, sound, status=1)
+    assert "does not exist; check the path" in query("images", tmp_path / "no.jpg", status=1)
+    assert "--filter takes a JSON object" in query("images", image, "--filter", "{", status=1)
+    assert "filter knows no 'x'" in query("images", image, "--filter", '{"x": 1}', status=1)
+    assert "'k'" in query("images", image, "-k", "0", status=1)
+    (tmp_path / "text.jpg").write_text("hello")
+    assert "text.jpg is not an image" in query("classify", tmp_path / "text.jpg", status=1)
+    assert "rename it" in query("classify", tmp_path / "what", status=1)
+    for url in ("http://127.0.0.1:9", "localhost:8000", "http://", "nonsense"):
+        assert f"no answer from {url}" in query("images", image, status=1, url=url)
+
+
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [("a.JPG", "image"), ("a.webp", "image"), ("a.avif", "image"), ("a.wav", "sound"), ("a.mp3", "sound")]
+    + [
+        (f"a.{ending}", "sound")
+        for ending in ("opus", "flac", "m4a", "weba", "webm", "mp4", "mkv", "mka", "ogg", "aac")
+    ]
+    + [(f"a.{ending}", "image") for ending in ("png", "tiff", "jp2", "gif", "bmp")],
+)
+def test_endings_tell_images_from_sounds(name: str, modality: str) -> None:
+    assert modality_of(Path(name)) == modality
+
+
+def test_other_endings_are_refused() -> None:
+    for name in ("a.txt", "a", "a.pdf"):
+        with pytest.raises(QueryError, match=f"{name}: the ending does not say"):
+            modality_of(Path(name))

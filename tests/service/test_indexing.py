@@ -1,0 +1,140 @@
+"""`bma index build`: folders and rows files into catalogues, broken files listed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from index.local import LocalCatalogue
+from service.cli import main
+
+Index = Callable[..., str]
+
+
+@pytest.fixture
+def index(bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> Index:
+    """Run `bma index build BUNDLE …` with an expected exit status; what it printed."""
+
+    def run(*arguments: str | Path, status: int = 0) -> str:
+        assert main(["index", "build", str(bundle_folder), *map(str, arguments), "--device", "cpu"]) == status
+        told = capsys.readouterr()
+        if status:
+            assert told.err.startswith("bma: ")
+            assert told.err.count("\n") == 1
+            return told.err
+        assert told.err == ""
+        return told.out
+
+    return run
+
+
+def copies(demo_folder: Path, out: Path, count: int = 3) -> list[Path]:
+    """A few images and sounds in a folder of their own."""
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = sorted(demo_folder.glob("images/*_test-*.jpg"))[:count]
+    sounds = sorted(demo_folder.glob("sounds/*_test-*.wav"))[:count]
+    return [Path(shutil.copy(file, out)) for file in (*pictures, *sounds)]
+
+
+def items(folder: Path) -> dict[str, str]:
+    catalogue = LocalCatalogue.open(folder)
+    found = {item.path: item.id for item in catalogue.list()}
+    catalogue.close()
+    return found
+
+
+def unreadable(folder: Path) -> dict[str, str]:
+    with (folder / "unreadable.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["file"]: row["reason"] for row in csv.DictReader(stream)}
+
+
+def test_a_folder_with_all_that_lies_in_folders(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    copies(demo_folder, media)
+    deeper = copies(demo_folder, media / "é" / "b", 4)
+    copies(demo_folder, media / ".hidden", 5)
+    (media / "readme.txt").write_text("not indexed, not broken")
+    (media / "broken.png").write_bytes(b"no picture")
+    (media / "empty.wav").write_bytes(b"")
+    told = index(media, "--out", tmp_path / "index")
+    assert "now holds 7 images and 7 sounds" in told or "now holds 4 images and 4 sounds" in told
+    assert "2 files were left out" in told
+    assert set(unreadable(tmp_path / "index")) == {"broken.png", "empty.wav"}
+    assert "can be read; send" in unreadable(tmp_path / "index")["broken.png"]
+    found = items(tmp_path / "index")
+    assert len(found) == 8  # the same content twice is one item
+    assert str(deeper[3].relative_to(media)) in found
+    index(media, "--out", tmp_path / "index")
+    assert items(tmp_path / "index") == found
+
+
+def test_a_rows_file_with_broken_files(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    a, b, c, x, y, z = (file.name for file in copies(demo_folder, tmp_path))
+    (tmp_path / b).write_bytes((tmp_path / b).read_bytes()[:1000])
+    (tmp_path / "rows.csv").write_text(
+        "split,label,image,sound,id,tags,start,duration\n"
+        f"test,dog,{a},{x},1,wet park,,\n"
+        f"test,dog,{b},{y},2,,0.5,1\n"
+        f"test,dog,gone.jpg,,3,,,\n"
+        f"test,dog,../outside.jpg,,4,,,\n"
+        f"train,dog,{c},{z},bad id,,,\n"
+        f"test,dog,,{z},5,,99,\n",
+        encoding="utf-8",
+    )
+    shutil.copy(tmp_path / a, tmp_path.parent / "outside.jpg")
+    told = json.loads(index(tmp_path / "rows.csv", "--out", tmp_path / "index", "--json"))
+    assert told == {"images": 1, "sounds": 2, "unreadable": 6}
+    assert items(tmp_path / "index") == {a: "1:image", x: "1:sound", y: "2:sound"}
+    reasons = unreadable(tmp_path / "index")
+    assert set(reasons) == {b, "gone.jpg", "../outside.jpg", c, z}
+    assert all(reason.startswith(f"{file}") for file, reason in reasons.items())
+    catalogue = LocalCatalogue.open(tmp_path / "index")
+    one, two = catalogue.get("1:image"), catalogue.get("2:sound")
+    catalogue.close()
+    assert one is not None
+    assert two is not None
+    assert (one.label, one.tags, one.metadata) == ("dog", ("wet", "park"), {"split": "test"})
+    assert two.metadata == {"split": "test", "start": 0.5, "duration": 1.0}
+
+
+def test_splits_choose_the_rows(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    index(demo_folder, "--out", tmp_path / "index", "--split", "val")
+    assert len(items(tmp_path / "index")) == 20
+    index(demo_folder, "--out", tmp_path / "index", "--split", "val", "--split", "unpaired")
+    assert len(items(tmp_path / "index")) == 40
+
+
+def test_nothing_to_index_is_said(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    out = tmp_path / "index"
+    assert f"{empty} holds no image or sound files" in index(empty, "--out", out, status=1)
+    assert "so it has no splits; leave out --split" in index(empty, "--out", out, "--split", "test", status=1)
+    assert "does not exist" in index(tmp_path / "nowhere", "--out", out, status=1)
+    (empty / "rows.csv").write_text("split,label,image,sound\nval,x,a.jpg,\n")
+    assert "has no rows of split test" in index(empty, "--out", out, "--split", "test", status=1)
+    told = index(empty, "--out", out, status=1)
+    assert "not one file could be indexed (the first: a.jpg can't be read" in told
+    picture = sorted(demo_folder.glob("images/*.jpg"))[0]
+    assert "can't be read as a CSV file" in index(picture, "--out", out, status=1)
+
+
+def test_a_catalogue_takes_only_its_own_model_and_folder(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    copies(demo_folder, tmp_path / "media", 1)
+    LocalCatalogue.create(tmp_path / "another", "another model", 128, tmp_path / "media").close()
+    told = index(tmp_path / "media", "--out", tmp_path / "another", status=1)
+    assert "was made with another model" in told
+    index(tmp_path / "media", "--out", tmp_path / "index")
+    copies(demo_folder, tmp_path / "elsewhere", 1)
+    told = index(tmp_path / "elsewhere", "--out", tmp_path / "index", status=1)
+    assert "name another catalogue with --out" in told
+    (tmp_path / "corrupt").mkdir()
+    (tmp_path / "corrupt" / "catalogue.sqlite").write_bytes(b"rubbish" * 999)
+    assert "delete it and build it again" in index(tmp_path / "media", "--out", tmp_path / "corrupt", status=1)
+    (tmp_path / "file").write_text("x")
+    assert "name another folder" in index(tmp_path / "media", "--out", tmp_path / "file" / "x", status=1)

@@ -1,0 +1,183 @@
+"""Starting and ending `bma serve`; what stops it from starting is one sentence."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.cli import main
+from service.server import ServeError, address, listen
+
+Sentence = Callable[..., str]
+Serve = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture
+def sentence(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run `bma serve …`, which must fail; the one line on stderr."""
+
+    def run(*arguments: str | Path) -> str:
+        assert main(["serve", *map(str, arguments)]) == 1
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith("bma: ")
+        assert told.err.count("\n") == 1
+        return told.err
+
+    return run
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_others_can_not_reach_it_unless_asked_for(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BMA_INSECURE", raising=False)
+    with pytest.raises(ServeError, match=r"can be reached by others .*; listen on 127\.0\.0\.1, or say --insecure"):
+        listen(host, 0)
+    with listen("0.0.0.0", 0, insecure=True) as listener:
+        assert address(listener).startswith("http://0.0.0.0:")
+    monkeypatch.setenv("BMA_INSECURE", "1")
+    listen("0.0.0.0", 0).close()
+
+
+def test_the_command_refuses_such_a_host(sentence: Sentence, bundle_folder: Path) -> None:
+    assert "--insecure" in sentence("--model", bundle_folder, "--host", "0.0.0.0")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_alone_is_the_rule(host: str) -> None:
+    with listen(host, 0) as listener:
+        assert address(listener).startswith(("http://127.0.0.1:", "http://[::1]:"))
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("no.such.host.invalid", 8000), ("127.0.0.1", 70_000), ("127.0.0.1", -1), ("x" * 300, 1)]
+)
+def test_an_address_that_is_none_is_named(host: str, port: int) -> None:
+    with pytest.raises(ServeError, match="--port") as caught:
+        listen(host, port)
+    assert host in str(caught.value)
+    assert str(port) in str(caught.value)
+
+
+def test_a_port_in_use_is_said_at_once(sentence: Sentence) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        # before anything is loaded: the bundle does not even exist
+        words = sentence("--model", "no-such-bundle", "--port", port)
+    assert f"can't listen on 127.0.0.1 port {port}" in words
+    assert "choose another with --port" in words
+
+
+def test_a_missing_bundle_or_catalogue_is_named(sentence: Sentence, bundle_folder: Path, tmp_path: Path) -> None:
+    words = sentence("--port", "0", "--model", tmp_path / "nothing")
+    assert str(tmp_path / "nothing") in words
+    words = sentence("--port", "0", "--model", bundle_folder, "--index", tmp_path / "nothing")
+    assert f"{tmp_path / 'nothing'} holds no catalogue; make one with 'bma index build" in words
+
+
+def test_a_catalogue_of_another_bundle_is_refused(sentence: Sentence, bundle_folder: Path, tmp_path: Path) -> None:
+    from index.local import LocalCatalogue
+
+    LocalCatalogue.create(tmp_path / "index", "another", 128, tmp_path).close()
+    words = sentence("--port", "0", "--model", bundle_folder, "--index", tmp_path / "index")
+    assert "was made with another model" in words
+    assert "build it again" in words
+
+
+def test_a_signal_ends_it_after_what_has_begun(bundle_folder: Path, demo_folder: Path) -> None:
+    """SIGTERM here; every other server of the tests is ended with Ctrl-C and must exit with 0."""
+    root = Path(__file__).parents[2]
+    wav = sorted(demo_folder.glob("sounds/*.wav"))[0].read_bytes()
+    command = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle_folder), "--port", "0"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[2]
+        answers: list[int] = []
+
+        def ask() -> None:
+            files = [("sound", (f"{n}.wav", wav)) for n in range(60)]
+            answers.append(httpx.post(f"{url}/v1/embed", files=files, timeout=60).status_code)
+
+        assert httpx.get(f"{url}/readyz", timeout=60).is_success
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.15)
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+        asking.join()
+    assert (process.returncode, errors, answers) == (-signal.SIGTERM, "", [200])
+
+
+def test_without_a_catalogue_it_embeds_and_says_why_it_can_not_search(
+    serve: Serve, bundle_folder: Path, demo_folder: Path, tmp_path: Path
+) -> None:
+    """The same server without class heads: 409 for what it lacks, in words."""
+    bare = tmp_path / "bare"
+    shutil.copytree(bundle_folder, bare)
+    from training.model.bundle import load_bundle
+
+    bundle = load_bundle(bundle_folder)
+    bundle.heads = {}
+    shutil.rmtree(bare)
+    bundle.save(bare)
+    files = {"image": sorted(demo_folder.glob("images/*.jpg"))[0].read_bytes()}
+    with serve("--model", bare) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        assert client.post("/v1/embed", files=files).status_code == 200
+        assert client.get("/v1/model").json()["catalogue"] is None
+        assert client.get("/v1/model").json()["classes"] == {"image": [], "sound": []}
+        for path in ("/v1/search/images", "/v1/search/sounds"):
+            answer = client.post(path, files=files)
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-catalogue")
+            assert "start it with --index" in answer.json()["detail"]
+        for path in ("", "/content", "/thumbnail"):
+            assert client.get(f"/v1/items/a{path}").json()["type"] == "urn:bma:problem:no-catalogue"
+        answer = client.post("/v1/classify", files=files)
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-class-head")
+        assert answer.json()["detail"] == "This model has no class head for images; train it on rows with labels."
+
+
+def test_what_is_indexed_while_it_serves_is_found(
+    serve: Serve, bundle_folder: Path, demo_folder: Path, tmp_path: Path
+) -> None:
+    from service.indexing import build_catalogue
+    from training.model.embedder import Embedder
+
+    embedder = Embedder(bundle_folder, "cpu")
+    source, index = tmp_path / "media", tmp_path / "index"
+    source.mkdir()
+    pictures = sorted(demo_folder.glob("images/*_test-*.jpg"))[:3]
+    shutil.copy(pictures[0], source)
+    build_catalogue(embedder, source, index)
+    with serve("--model", bundle_folder, "--index", index) as server, httpx.Client(base_url=server.url) as client:
+
+        def hits() -> list[dict[str, Any]]:
+            answer = client.post("/v1/search/images", files={"image": pictures[1].read_bytes()}, timeout=60)
+            found: list[dict[str, Any]] = answer.json()["results"][0]["hits"]
+            return found
+
+        assert len(hits()) == 1
+        for picture in pictures[1:]:
+            shutil.copy(picture, source)
+        build_catalogue(embedder, source, index)
+        assert len(hits()) == 3
+        assert hits()[0]["metadata"] == {"path": pictures[1].name}
+        (source / pictures[1].name).unlink()
+        answer = client.get(hits()[0]["content"])
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:bma:problem:content-gone")
+        assert "put it back, or build the index again" in answer.json()["detail"]
+        (source / pictures[1].name).write_bytes(b"no longer a picture")
+        answer = client.get(hits()[0]["thumbnail"])
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:bma:problem:content-gone")
