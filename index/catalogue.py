@@ -60,6 +60,14 @@ class Hit:
     score: float
 
 
+@dataclass(frozen=True)
+class Page:
+    """Some items in order, and the cursor that asks for those after them (None where there are none)."""
+
+    items: list[Item]
+    cursor: str | None
+
+
 Hits = list[list[Hit]]  # of each query, best first
 
 
@@ -81,6 +89,9 @@ class Catalogue(Protocol):
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
         """Items in the order in which they came."""
+
+    def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
+        """At most `limit` items in the order of `list`, from where a page's cursor says."""
 
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""

@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import CatalogueError, Hit, Hits, Item, Modality
+from index.catalogue import CatalogueError, Hit, Hits, Item, Modality, Page
 from index.filter import Filter
 
 DATABASE = "catalogue.sqlite"
@@ -182,6 +182,21 @@ class LocalCatalogue:
                 f"SELECT {_COLUMNS} FROM items WHERE {condition} ORDER BY number", values
             ).fetchall()
         return map(_item, table)
+
+    def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
+        """At most `limit` items in the order in which they came, after those of the page whose cursor is given.
+
+        Raises:
+            ValueError: not a cursor of this catalogue.
+        """
+        condition, values = (filter or Filter()).sql()
+        with self._lock:
+            table = self._connection.execute(
+                f"SELECT number, {_COLUMNS} FROM items WHERE number > ? AND {condition} ORDER BY number LIMIT ?",
+                [int(cursor or 0), *values, limit + 1],
+            ).fetchall()
+        items = [_item(cells) for _, *cells in table[:limit]]
+        return Page(items, str(table[limit - 1][0]) if len(table) > limit else None)
 
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""

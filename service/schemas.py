@@ -78,6 +78,13 @@ class ItemAnswer(Schema):
     thumbnail: str = Field(examples=["/v1/items/test-0042:image/thumbnail"])
 
 
+class ItemsAnswer(Schema):
+    """A page of items."""
+
+    items: list[ItemAnswer]
+    cursor: str | None = Field(default=None, description="Ask with it for the next page; null on the last.")
+
+
 class SearchHit(Schema):
     """An item that matched, with the cosine of its projection to the query's."""
 

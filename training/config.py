@@ -48,6 +48,8 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
         for key, least in (("steps", 1), ("batch_size", 2), ("checkpoint_every", 1), ("seed", 0), ("spec_masks", 0)):
             if getattr(self, key) < least:
                 raise ConfigError(f"'{key}' takes a whole number of at least {least}, not {getattr(self, key)}")
+        if self.seed >= 2**63:
+            raise ConfigError(f"'seed' takes a whole number below 2^63, not {self.seed}")
         for key in ("learning_rate", "tau_l"):
             if getattr(self, key) <= 0:
                 raise ConfigError(f"'{key}' takes a number above 0, not {getattr(self, key)}")
@@ -111,7 +113,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hop_length": 440,
         "win_length": 880,
         "batch_size": 64,
-        "steps": 900,
+        "steps": 1200,
         "checkpoint_every": 100,
         "learning_rate": 1e-3,
         "schedule": "cosine",

@@ -39,7 +39,7 @@ def fit_head(train: Labelled, names: Sequence[str], val: Labelled | None = None)
     problem = _Problem(train, names)
     if val is None or not len(val.labels):
         return problem.solve(STRENGTHS[len(STRENGTHS) // 2])
-    heads = [problem.solve(strength) for strength in reversed(STRENGTHS)]
+    heads = [problem.solve(strength) for strength in reversed(STRENGTHS)]  # each starts from the one before
     return max(heads, key=lambda head: accuracy(head, val))
 
 
@@ -49,39 +49,43 @@ def accuracy(head: ClassHead, data: Labelled) -> float:
 
 
 class _Problem:
-    """Standardised features in coordinates of at most N columns.
+    """Standardised features, rotated onto their principal axes.
 
-    Ridge-penalised weights lie in the span of the rows, so where there are more columns than rows, rotating onto
-    that span changes nothing but the time it takes.
+    Ridge-penalised weights lie in the span of the rows, so the rotation loses nothing and leaves at most N columns. On
+    these axes the curvature of the loss at zero is diagonal, and scaling by it lets the solver take even steps: tens
+    of iterations instead of hundreds.
     """
 
     def __init__(self, train: Labelled, names: Sequence[str]) -> None:
         self.names, self.labels = tuple(names), train.labels
-        self.mean = train.features.mean(dim=0, dtype=torch.float64)
-        std = train.features.double().std(dim=0, correction=0)
+        features = train.features.double()
+        self.mean = features.mean(dim=0)
+        std = features.std(dim=0, correction=0)
         self.std = torch.where(
             std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf
         )  # a constant column says nothing
-        x = (train.features.double() - self.mean) / self.std
-        self.basis: Tensor | None = None
-        if x.shape[1] > x.shape[0]:
-            values, vectors = torch.linalg.eigh(x @ x.T)
-            kept = values > 1e-10 * values.max()
-            self.basis = x.T @ vectors[:, kept] / values[kept].sqrt()
-            x = x @ self.basis
-        self.x = x
+        x = (features - self.mean) / self.std
+        wide = x.shape[1] > x.shape[0]
+        values, vectors = torch.linalg.eigh(x @ x.T if wide else x.T @ x)
+        kept = values > 1e-10 * values.max()
+        self.basis = x.T @ vectors[:, kept] / values[kept].sqrt() if wide else vectors[:, kept]
+        self.x = x @ self.basis
+        self.curvature = values[kept] / len(x) * (len(names) - 1) / len(names) ** 2
+        self.weight = torch.zeros(len(names), self.x.shape[1], dtype=x.dtype, device=x.device)
+        self.bias = torch.zeros(len(names), dtype=x.dtype, device=x.device)
 
     def solve(self, strength: float) -> ClassHead:
-        weight = torch.zeros(len(self.names), self.x.shape[1], dtype=self.x.dtype, device=self.x.device)
-        bias = torch.zeros(len(self.names), dtype=self.x.dtype, device=self.x.device)
-        weight.requires_grad_()
-        bias.requires_grad_()
+        """The head of a strength, sought from the last solution."""
+        scale = (self.curvature + strength).rsqrt()
+        scaled = (self.weight / scale).requires_grad_()
+        bias = self.bias.clone().requires_grad_()
         solver = torch.optim.LBFGS(
-            [weight, bias], max_iter=200, tolerance_grad=1e-6, history_size=20, line_search_fn="strong_wolfe"
+            [scaled, bias], max_iter=200, tolerance_grad=1e-6, history_size=20, line_search_fn="strong_wolfe"
         )
 
         def closure() -> Tensor:
             solver.zero_grad()
+            weight = scaled * scale
             loss = F.cross_entropy(self.x @ weight.T + bias, self.labels) + strength / 2 * weight.square().sum()
             loss.backward()
             return loss
@@ -89,5 +93,6 @@ class _Problem:
         with torch.enable_grad():
             solver.step(closure)
         with torch.no_grad():
-            scaled = (weight if self.basis is None else weight @ self.basis.T) / self.std
-            return ClassHead(scaled.float(), (bias - scaled @ self.mean).float(), self.names)
+            self.weight, self.bias = scaled.detach() * scale, bias.detach()
+            unrotated = self.weight @ self.basis.T / self.std
+            return ClassHead(unrotated.float(), (self.bias - unrotated @ self.mean).float(), self.names)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from index.catalogue import Catalogue, Item
+from service.api.parameters import FilterText, parse_filter
 from service.api.uploads import engine_of
 from service.engine import Engine
 from service.problems import Problem, media_problem
-from service.schemas import ItemAnswer, ProblemDocument
+from service.schemas import ItemAnswer, ItemsAnswer, ProblemDocument
 from training.model.media.source import MediaError
 from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
 
@@ -34,21 +35,22 @@ _GUARD = {
 }
 
 
+@router.get("", summary="Items, in the order in which they came")
+async def list_items(
+    engine: EngineDependency,
+    filter: FilterText = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+    cursor: Annotated[str, Query(pattern=r"^[0-9]{0,18}$", description="`cursor` of the answer before.")] = "",
+) -> ItemsAnswer:
+    """What the catalogue holds, page by page; the last page has no `cursor`."""
+    page = await engine.call(_catalogue(engine).page, limit, cursor, parse_filter(filter))
+    return ItemsAnswer(items=list(map(_answer, page.items)), cursor=page.cursor)
+
+
 @router.get("/{id}", summary="An item")
 async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     """What the catalogue knows of an item."""
-    item = await _find(engine, id)
-    return ItemAnswer(
-        id=item.id,
-        modality=item.modality,
-        media_type=item.media_type,
-        label=item.label,
-        tags=list(item.tags),
-        metadata=item.metadata,
-        created=item.created,
-        updated=item.updated,
-        **links(item.id),
-    )
+    return _answer(await _find(engine, id))
 
 
 @router.head("/{id}/content", include_in_schema=False)
@@ -112,6 +114,20 @@ class _Content(FileResponse):
 def links(id: str) -> dict[str, str]:
     """Where an item's content and thumbnail are."""
     return {"content": f"/v1/items/{id}/content", "thumbnail": f"/v1/items/{id}/thumbnail"}
+
+
+def _answer(item: Item) -> ItemAnswer:
+    return ItemAnswer(
+        id=item.id,
+        modality=item.modality,
+        media_type=item.media_type,
+        label=item.label,
+        tags=list(item.tags),
+        metadata=item.metadata,
+        created=item.created,
+        updated=item.updated,
+        **links(item.id),
+    )
 
 
 def _catalogue(engine: Engine) -> Catalogue:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from fastapi import APIRouter, Depends, Query
 
 from index.catalogue import Hit
-from index.filter import Filter, FilterError
 from service.api.items import links
+from service.api.parameters import FilterText, K, parse_filter
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine, Upload
 from service.problems import Problem, media_problem
@@ -103,16 +103,6 @@ async def classify(
     return ClassifyAnswer(model=engine.embedder.bundle.name, results=results)
 
 
-K = Annotated[int, Query(ge=1, le=1000, description="How many hits for each file.")]
-FilterText = Annotated[
-    str | None,
-    Query(
-        description="Conditions on the hits, a JSON object with `label`, `tags`, `ids`, `metadata`.",
-        examples=['{"label": ["train", "boat"], "metadata": {"year": {"gte": 2020}}}'],
-    ),
-]
-
-
 @router.post("/search/images", summary="Images that match a sound or an image", response_model_exclude_unset=True)
 async def search_images(
     engine: EngineDependency,
@@ -143,10 +133,7 @@ async def _search(
     uploads, modality = await read_uploads(engine, image, sound)
     if engine.catalogue is None:
         raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")
-    try:
-        condition = Filter.parse(filter_text) if filter_text is not None else None
-    except FilterError as error:
-        raise Problem("invalid-request", f"{error}.") from None
+    condition = parse_filter(filter_text)
     decoded = await _decode(engine, uploads, modality)
     embedding = await engine.embed(decoded.packed, modality)
     found = await engine.search(embedding.z, target, k, condition)

@@ -13,20 +13,28 @@ M = TypeVar("M", bound=nn.Module)
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
+class DeviceError(ValueError):
+    """A device or precision that can't be used; `str()` is one sentence with the remedy."""
+
+
 def resolve_device(device: str = "auto") -> torch.device:
     """`auto` is the first GPU, else the CPU.
 
     Raises:
-        ValueError: the device does not exist here.
+        DeviceError: the device does not exist here.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:
-        raise ValueError(f"there is no device '{device}'; use auto, cpu, cuda or cuda:N") from None
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device '{device}' was asked for, but no GPU is usable here; use cpu or auto")
+        resolved = torch.device("meta")
+    if resolved.type not in ("cpu", "cuda"):
+        raise DeviceError(f"there is no device '{device}'; use auto, cpu, cuda or cuda:N")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if resolved.type == "cuda" and (resolved.index or 0) >= gpus:
+        usable = f"only {gpus} of them can be used" if gpus else "no GPU is usable"
+        raise DeviceError(f"device '{device}' was asked for, but {usable} here; use cpu or auto")
     return resolved
 
 
@@ -36,10 +44,10 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     The processor's features decide, not a stopwatch, so that a machine always gives the same answer.
 
     Raises:
-        ValueError: the precision is not known.
+        DeviceError: the precision is not known.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"there is no precision '{precision}'; use {', '.join(PRECISIONS)}")
+        raise DeviceError(f"there is no precision '{precision}'; use {', '.join(PRECISIONS)}")
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
