@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,11 @@ def build_catalogue(embedder: Embedder, source: Path, out: Path, splits: Sequenc
 
 
 def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[list[Entry], Path]:
-    """What a rows file names, or what a folder holds, and the folder that the paths are relative to."""
+    """What a rows file names, or what a folder holds, and the folder that the paths are relative to.
+
+    Of a rows file that is its own folder; where it names files that lie elsewhere, the deepest folder that holds them
+    too. Rows of other splits count, so that every split goes into the same catalogue.
+    """
     if source.is_dir() and not (source / "rows.csv").is_file():
         if splits:
             raise RowsError(f"{source} is a folder without rows.csv, so it has no splits; leave out --split")
@@ -52,12 +57,31 @@ def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[lis
             raise CatalogueError(f"{source} holds no image or sound files; name a folder that does")
         return entries, source
     rows_file = source / "rows.csv" if source.is_dir() else source
-    rows = [row for row in read_rows(rows_file) if not splits or row.split in splits]
+    everything = read_rows(rows_file)
+    rows = [row for row in everything if not splits or row.split in splits]
     if not rows:
         raise RowsError(f"{rows_file} has no rows of split {' or '.join(splits or ())}")
     unique = dict.fromkeys((entry.path, entry.id, entry.start, entry.duration) for entry in _of_rows(rows))
     first = {(entry.path, entry.id, entry.start, entry.duration): entry for entry in reversed(list(_of_rows(rows)))}
-    return [first[key] for key in unique], rows_file.parent
+    entries = [first[key] for key in unique]
+    root = _root(rows_file.parent, everything)
+    if root == rows_file.parent:
+        return entries, root
+    return [replace(entry, path=_below(root, rows_file.parent / entry.path)) for entry in entries], root
+
+
+def _root(folder: Path, rows: Sequence[Row]) -> Path:
+    """The deepest folder that holds a rows file's folder and all its files that are there."""
+    paths = dict.fromkeys(path for row in rows for path in (row.image, row.sound) if path)
+    files = [file for path in paths if (file := (folder / path).resolve()).is_file()]
+    base = folder.resolve()
+    if all(file.is_relative_to(base) for file in files):
+        return folder
+    return Path(os.path.commonpath([base, *(file.parent for file in files)]))
+
+
+def _below(root: Path, file: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), root)).as_posix()
 
 
 def _of_rows(rows: Sequence[Row]) -> Iterator[Entry]:

@@ -19,6 +19,15 @@ def add_commands(commands: Any) -> None:
     demo.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default 0)")
     demo.set_defaults(run=data_demo)
 
+    prepare = data.add_parser("prepare", help="make a rows file from files that you have")
+    kinds = prepare.add_subparsers(dest="kind", required=True, metavar="KIND")
+    folder = kinds.add_parser("folder", help="a folder of your own images, sounds and videos")
+    folder.add_argument("src", type=Path, metavar="SRC", help="the folder; first-level folders in it are labels")
+    folder.add_argument("out", type=Path, metavar="OUT", help="folder for frames, sound tracks and rows.csv")
+    folder.add_argument("--every", type=float, default=2.0, help="cut videos into pieces of this length (default 2 s)")
+    folder.add_argument("--per-video", type=int, default=30, help="at most so many pieces of a video (default 30)")
+    folder.set_defaults(run=data_prepare_folder)
+
     pack = data.add_parser("pack", help="make a rows file fast to read")
     pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file")
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
@@ -62,6 +71,28 @@ def data_demo(arguments: argparse.Namespace) -> None:
     from training.data.demo.dataset import make_demo
 
     print(f"wrote {make_demo(arguments.out, arguments.seed)}")
+
+
+def data_prepare_folder(arguments: argparse.Namespace) -> None:
+    """`bma data prepare folder`."""
+    import shlex
+
+    from training.data.prepare.folder import prepare_folder
+
+    made = prepare_folder(arguments.src, arguments.out, arguments.every, arguments.per_video)
+    splits = ", ".join(f"{count} {split}" for split, count in made.splits.items())
+    print(f"wrote {made.rows_file}: {sum(made.splits.values())} rows ({splits})")
+    print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
+    if made.unreadable:
+        print(
+            f"{made.unreadable} files could not be read and were left out; "
+            f"{made.rows_file.with_name('unreadable.csv')} lists them"
+        )
+    if made.train_pairs:
+        run = Path("runs") / made.rows_file.resolve().parent.name
+        print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))
+    else:
+        print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
 
 
 def data_pack(arguments: argparse.Namespace) -> None:

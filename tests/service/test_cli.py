@@ -21,6 +21,8 @@ COMMANDS = (
     ("data",),
     ("data", "demo"),
     ("data", "pack"),
+    ("data", "prepare"),
+    ("data", "prepare", "folder"),
     ("train",),
     ("evaluate",),
     ("embed",),
@@ -43,7 +45,7 @@ def test_every_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFix
 
 
 def test_all_commands_are_tried_above(capsys: pytest.CaptureFixture[str]) -> None:
-    for group in ((), ("data",), ("index",)):
+    for group in ((), ("data",), ("data", "prepare"), ("index",)):
         with pytest.raises(SystemExit):
             main([*group, "--help"])
         shown = capsys.readouterr().out

@@ -7,13 +7,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from index.local import LocalCatalogue
 from service.cli import main
+from service.indexing import find_entries
 
 Index = Callable[..., str]
+Serve = Callable[..., Any]
 
 
 @pytest.fixture
@@ -81,17 +85,16 @@ def test_a_rows_file_with_broken_files(index: Index, demo_folder: Path, tmp_path
         f"test,dog,{a},{x},1,wet park,,\n"
         f"test,dog,{b},{y},2,,0.5,1\n"
         f"test,dog,gone.jpg,,3,,,\n"
-        f"test,dog,../outside.jpg,,4,,,\n"
+        f"test,dog,../gone.jpg,,4,,,\n"
         f"train,dog,{c},{z},bad id,,,\n"
         f"test,dog,,{z},5,,99,\n",
         encoding="utf-8",
     )
-    shutil.copy(tmp_path / a, tmp_path.parent / "outside.jpg")
     told = json.loads(index(tmp_path / "rows.csv", "--out", tmp_path / "index", "--json"))
     assert told == {"images": 1, "sounds": 2, "unreadable": 6}
     assert items(tmp_path / "index") == {a: "1:image", x: "1:sound", y: "2:sound"}
     reasons = unreadable(tmp_path / "index")
-    assert set(reasons) == {b, "gone.jpg", "../outside.jpg", c, z}
+    assert set(reasons) == {b, "gone.jpg", "../gone.jpg", c, z}
     assert all(reason.startswith(f"{file}") for file, reason in reasons.items())
     catalogue = LocalCatalogue.open(tmp_path / "index")
     one, two = catalogue.get("1:image"), catalogue.get("2:sound")
@@ -100,6 +103,64 @@ def test_a_rows_file_with_broken_files(index: Index, demo_folder: Path, tmp_path
     assert two is not None
     assert (one.label, one.tags, one.metadata) == ("dog", ("wet", "park"), {"split": "test"})
     assert two.metadata == {"split": "test", "start": 0.5, "duration": 1.0}
+
+
+def outside_world(demo_folder: Path, folder: Path) -> tuple[str, str, str]:
+    """A rows file in `set/` with a pair of its own and a picture in `photos/` beside it; the three names."""
+    (folder / "set" / "in").mkdir(parents=True)
+    (folder / "photos").mkdir()
+    picture, sound = copies(demo_folder, folder / "set" / "in", 1)
+    lying = Path(shutil.copy(picture, folder / "photos" / "x.jpg"))
+    (folder / "set" / "rows.csv").write_text(
+        "split,label,image,sound,id\n"
+        f"test,dog,in/{picture.name},in/{sound.name},1\n"
+        f"val,dog,../photos/{lying.name},,2\n"
+        "test,dog,../../../nowhere.jpg,,3\n",
+        encoding="utf-8",
+    )
+    return f"set/in/{picture.name}", f"set/in/{sound.name}", "photos/x.jpg"
+
+
+def test_files_outside_the_rows_files_folder_widen_the_root(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    picture, sound, photo = outside_world(demo_folder, tmp_path)
+    index(tmp_path / "set", "--out", tmp_path / "index", "--split", "test")
+    assert items(tmp_path / "index") == {picture: "1:image", sound: "1:sound"}
+    index(tmp_path / "set", "--out", tmp_path / "index", "--split", "val")  # the same root, so the same catalogue
+    assert items(tmp_path / "index") == {picture: "1:image", sound: "1:sound", photo: "2:image"}
+    catalogue = LocalCatalogue.open(tmp_path / "index")
+    assert catalogue.root == tmp_path.resolve()
+    catalogue.close()
+
+
+def test_content_outside_the_rows_files_folder_is_served(
+    index: Index, demo_folder: Path, bundle_folder: Path, tmp_path: Path, serve: Serve
+) -> None:
+    outside_world(demo_folder, tmp_path)
+    index(tmp_path / "set", "--out", tmp_path / "index")
+    with serve("--model", bundle_folder, "--index", tmp_path / "index") as server:
+        for id, file in (("2:image", "photos/x.jpg"), ("1:sound", None)):
+            answer = httpx.get(f"{server.url}/v1/items/{id}/content")
+            assert answer.status_code == 200
+            if file:
+                assert answer.content == (tmp_path / file).read_bytes()
+        assert httpx.get(f"{server.url}/v1/items/2:image/thumbnail").status_code == 200
+
+
+def test_with_everything_inside_the_root_is_the_rows_files_folder(demo_folder: Path, tmp_path: Path) -> None:
+    picture, sound = copies(demo_folder, tmp_path / "set", 1)
+    (tmp_path / "set" / "rows.csv").write_text(f"split,image,sound\ntest,{picture.name},./{sound.name}\n")
+    entries, root = find_entries(tmp_path / "set")
+    assert root == tmp_path / "set"
+    assert [entry.path for entry in entries] == [picture.name, f"./{sound.name}"]
+
+
+def test_a_link_out_of_the_folder_and_a_whole_path_are_found(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    picture, sound = copies(demo_folder, tmp_path / "elsewhere", 1)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link.jpg").symlink_to(picture)
+    (tmp_path / "set" / "rows.csv").write_text(f"split,image,sound,id\ntest,link.jpg,{sound},1\n")
+    index(tmp_path / "set", "--out", tmp_path / "index")
+    assert items(tmp_path / "index") == {f"elsewhere/{picture.name}": "1:image", f"elsewhere/{sound.name}": "1:sound"}
 
 
 def test_splits_choose_the_rows(index: Index, demo_folder: Path, tmp_path: Path) -> None:

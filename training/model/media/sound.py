@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from training.model.media.container import check_packets, films, opened
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
-    MediaError,
     MediaTooLarge,
     Source,
     UnsupportedMedia,
     name_of,
-    nameless,
-    open_source,
 )
 
 SUFFIXES = frozenset(
@@ -55,10 +52,7 @@ _SLOWEST, _FASTEST = 1_000, 1_000_000
 _CHANNELS = 64  # the most that FFmpeg's resampler takes
 
 _READ = "send WAV, FLAC, MP3, Ogg, Opus, M4A/AAC, WebM, MP4 or MKV"
-# Containers that hold their own samples. Playlists (HLS, concat, DASH, SDP) stay out: they name other files and
-# addresses.
-_CONTAINERS = "wav,w64,aiff,caf,flac,mp3,ogg,aac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2"
-_TOO_MUCH = "does not fit in memory when decoded; cut it into shorter files"
+_NOT_SOUND = f"is not a sound that can be read, or is cut off; {_READ}"
 _TYPES = {
     "wav": "audio/wav",
     "w64": "audio/x-w64",
@@ -105,7 +99,7 @@ def read_sound(
     limit = round(max_seconds * sample_rate)
     pieces: list[npt.NDArray[np.int16]] = []
     position = kept = 0
-    for piece in _decode(source, sample_rate, name):
+    for piece in decode_sound(source, sample_rate, name=name):
         wanted = piece[max(0, first - position) : None if last is None else last - position]
         position += len(piece)
         kept += len(wanted)
@@ -124,33 +118,15 @@ def read_sound(
     raise EmptyMedia(name, "holds no sound; check how it was recorded or exported")
 
 
-def sound_type(source: Source, *, name: str | None = None) -> str:
-    """The media type that the file's own bytes say, such as `audio/wav`. Raises as `read_sound` does."""
+def decode_sound(source: Source, sample_rate: int, *, name: str | None = None) -> Iterator[npt.NDArray[np.int16]]:
+    """What `read_sound` gives, piece by piece as it is decoded: however long, little of it is in memory.
+
+    Yields int16 `[l]` at `sample_rate` Hz; one after the other they are the wave. Raises as `read_sound` does, but
+    neither for a long sound nor for one without samples.
+    """
     name = name_of(source, name)
-    with _opened(source, name) as container:
-        kind = "video" if container.streams.video and not _cover_only(container) else "audio"
-        form = str(container.format.name)
-        if form.startswith("mov"):
-            return f"{kind}/mp4"
-        if form.startswith("matroska"):
-            return f"{kind}/webm" if _webm_codecs(container) else f"{kind}/x-matroska"
-        return _TYPES.get(form, "application/octet-stream")
-
-
-def _cover_only(container: Any) -> bool:
-    return all(stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video)
-
-
-def _webm_codecs(container: Any) -> bool:
-    allowed = {"vp8", "vp9", "av1", "opus", "vorbis"}
-    # a stream whose codec FFmpeg does not know has no codec context
-    names = [stream.codec_context.name if stream.codec_context else "" for stream in container.streams]
-    return all(name.removeprefix("lib") in allowed for name in names)
-
-
-def _decode(source: Source, sample_rate: int, name: str) -> Iterator[npt.NDArray[np.int16]]:
     good = bad = 0
-    with _opened(source, name) as container:
+    with opened(source, name, _NOT_SOUND) as container:
         if not container.streams.audio:
             raise UnsupportedMedia(name, "has no sound track; send a file with sound")
         stream = container.streams.audio[0]
@@ -167,8 +143,27 @@ def _decode(source: Source, sample_rate: int, name: str) -> Iterator[npt.NDArray
             for frame in frames:
                 yield from resampler(frame)
         yield from resampler(None)
-    if bad > max(2, good // 10):
-        raise DamagedMedia(name, f"is damaged ({bad} of {good + bad} packets can't be decoded); export it again")
+    check_packets(name, good, bad)
+
+
+def sound_type(source: Source, *, name: str | None = None) -> str:
+    """The media type that the file's own bytes say, such as `audio/wav`. Raises as `read_sound` does."""
+    name = name_of(source, name)
+    with opened(source, name, _NOT_SOUND) as container:
+        kind = "video" if films(container) else "audio"
+        form = str(container.format.name)
+        if form.startswith("mov"):
+            return f"{kind}/mp4"
+        if form.startswith("matroska"):
+            return f"{kind}/webm" if _webm_codecs(container) else f"{kind}/x-matroska"
+        return _TYPES.get(form, "application/octet-stream")
+
+
+def _webm_codecs(container: Any) -> bool:
+    allowed = {"vp8", "vp9", "av1", "opus", "vorbis"}
+    # a stream whose codec FFmpeg does not know has no codec context
+    names = [stream.codec_context.name if stream.codec_context else "" for stream in container.streams]
+    return all(name.removeprefix("lib") in allowed for name in names)
 
 
 class _Resampler:
@@ -214,30 +209,3 @@ class _Resampler:
                     self.name, "holds samples that are not numbers (NaN or infinity); export it again as 16-bit PCM"
                 )
             yield np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
-
-
-@contextmanager
-def _opened(source: Source, name: str) -> Iterator[Any]:
-    """An open container; what FFmpeg raises for bad files becomes one sentence."""
-    with open_source(source, name) as stream:
-        try:
-            # the whitelists keep a crafted upload from making FFmpeg open other files or addresses
-            options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
-            if stream.read(4) == b"RIFF":  # the header says it all; FFmpeg would decode 5 MB to learn the same
-                options["probesize"] = "32768"
-            stream.seek(0)
-            container = av.open(nameless(stream), mode="r", options=options, metadata_errors="ignore")
-        except MemoryError:
-            raise MediaTooLarge(name, _TOO_MUCH) from None
-        except (av.FFmpegError, ValueError, OverflowError):
-            raise UnsupportedMedia(name, f"is not a sound that can be read, or is cut off; {_READ}") from None
-        with container:
-            try:
-                yield container
-            except MediaError:
-                raise
-            except MemoryError:
-                raise MediaTooLarge(name, _TOO_MUCH) from None
-            except av.FFmpegError as error:
-                detail = str(error.strerror or error).strip().rstrip(".")
-                raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None

@@ -1,0 +1,316 @@
+"""A folder of one's own images, sounds and videos made into a data set: frames, sound tracks and a rows file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from training.data.packed import ROWS, UNREADABLE
+from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SOUNDS, Piece, Video, cut_video
+from training.data.prepare.split import assign
+from training.data.rows import SPLITS, Row, write_rows
+from training.model.media import image, sound
+from training.model.media.source import MediaError, MissingMedia, UnsupportedMedia
+from training.progress import track
+
+EVERY = 2.0  # seconds, the models' window
+PER_VIDEO = 30
+PREPARED = "prepared.json"  # says that a folder was made here, and may be made anew
+_LONGEST = 3600.0  # seconds of a piece
+
+# Videos and sounds that people have and that are not read here: told of, not passed over in silence.
+_FOREIGN = frozenset([".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts", ".ogv", ".wma", ".heic"])
+_NO_ID = re.compile(r"[^A-Za-z0-9._-]")
+
+Kind = Literal["image", "sound", "video"]
+
+
+class PrepareError(ValueError):
+    """A folder that can't be prepared; `str()` is one sentence that names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What preparing a folder made.
+
+    Attributes:
+        rows_file: the data set.
+        splits: rows of each split.
+        train_pairs: rows of split `train` with an image and a sound.
+        pairs: rows with an image and a sound, of all splits.
+        classes: how many labels there are.
+        unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
+    """
+
+    rows_file: Path
+    splits: dict[str, int]
+    train_pairs: int
+    pairs: int
+    classes: int
+    unreadable: int
+
+
+def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = PER_VIDEO) -> Prepared:
+    """Make a data set of all images, sounds and videos below a folder; hidden files and folders stay out.
+
+    - A video becomes pieces of `every` seconds, at most `per_video` of it, each with the frame at its middle and its
+      stretch of the sound track (see `cut_video`). They are one clip, named by the video's path.
+    - An image and a sound of the same name in the same folder are a pair, and a clip. Other images and sounds are rows
+      of their own. They are not copied: the rows file says where they lie.
+    - The first folder below `src` that a file lies in is its label; what lies in `src` itself has none.
+    - What has a label or is a pair is split by clip into train, val and test (see `assign`); files of the same folder
+      and name, whatever their endings, stay together. Single files without a label are `unpaired`.
+
+    Files that can't be read are left out and listed in `unreadable.csv`. The rows file is written last: where it is,
+    the set is complete. Run again, only what has changed is made.
+
+    Args:
+        src: the folder; nothing in it is changed.
+        out: the folder for frames/, sounds/ and rows.csv; may lie in `src`.
+        every: seconds of a piece.
+        per_video: pieces of a video at most.
+
+    Raises:
+        PrepareError: `src` has nothing to prepare, `out` can't be written or holds something else, or an option is out
+            of its range.
+    """
+    if not 0.1 <= every <= _LONGEST:
+        raise PrepareError(f"--every takes seconds from 0.1 to {_LONGEST:g}, not {every:g}")
+    if per_video < 1:
+        raise PrepareError(f"--per-video takes a whole number of at least 1, not {per_video}")
+    _check_folders(src, out)
+    try:
+        return _Preparing(src.resolve(), out.resolve(), every, per_video).run(src, out)
+    except OSError as error:
+        raise PrepareError(f"{out} can't be written ({error.strerror or error}); name another folder") from None
+
+
+def _check_folders(src: Path, out: Path) -> None:
+    if not src.is_dir():
+        raise PrepareError(f"{src} is not a folder; name one that holds images, sounds or videos")
+    where, target = src.resolve(), out.resolve()
+    if where == target:
+        raise PrepareError(f"{out} is the folder that is prepared; name another folder for the data set")
+    if any(where.is_relative_to(target / own) for own in (FRAMES, SOUNDS)):
+        raise PrepareError(f"{src} lies in what {out} is made of; name another folder for the data set")
+    if not (target / PREPARED).is_file():
+        there = next((name for name in (ROWS, FRAMES, SOUNDS) if (target / name).exists()), None)
+        if there:
+            raise PrepareError(f"{out} already holds {there} of something else; name another folder for the data set")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to look at: its path below the folder, and what its ending says it is."""
+
+    path: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that can be read; of a video its pieces."""
+
+    path: str
+    kind: Kind
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        return str(PurePosixPath(self.path).with_suffix(""))
+
+
+class _Preparing:
+    """Both folders are absolute and without links, so that a path from one to the other leads there."""
+
+    def __init__(self, src: Path, out: Path, every: float, per_video: int) -> None:
+        self.src, self.out, self.every, self.per_video = src, out, every, per_video
+        self.unreadable: list[MediaError] = []
+
+    def run(self, src: Path, out: Path) -> Prepared:
+        """Do it; `src` and `out` are the folders as the user named them."""
+        files = sorted(self._walk(), key=lambda file: (file.kind != "video", file.path))  # what takes longest first
+        if not files and not self.unreadable:
+            raise PrepareError(f"{src} holds no images, sounds or videos; name a folder that does")
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._write(PREPARED, json.dumps({"schema": 1, "kind": "folder"}) + "\n")
+        found = self._read_all(files)
+        self._report()
+        if not found:
+            raise PrepareError(f"{src}: not one file could be read (the first: {self.unreadable[0]})")
+        rows = self._rows(found)
+        draft = self.out / f".{ROWS}"
+        write_rows(draft, rows)
+        draft.replace(self.out / ROWS)
+        splits = Counter(row.split for row in rows)
+        return Prepared(
+            rows_file=out / ROWS,
+            splits={split: splits[split] for split in SPLITS if splits[split]},
+            train_pairs=sum(row.is_pair for row in rows),
+            pairs=sum(bool(row.image and row.sound) for row in rows),
+            classes=len({row.label for row in rows if row.label}),
+            unreadable=len(self.unreadable),
+        )
+
+    def _walk(self) -> Iterator[_File]:
+        for parent, folders, names in os.walk(self.src, onerror=self._closed):
+            folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name) != self.out]
+            if PREPARED in names and Path(parent) != self.src:  # another data set made here
+                folders.clear()
+                continue
+            for name in names:
+                path = Path(parent, name).relative_to(self.src).as_posix()
+                kind = _kind(name)
+                if name.startswith(".") or (kind is None and Path(name).suffix.lower() not in _FOREIGN):
+                    continue
+                if kind is None:
+                    self.unreadable.append(
+                        UnsupportedMedia(
+                            _printable(path), "is of a kind that is not read; convert it to MP4, MP3 or JPEG"
+                        )
+                    )
+                elif _printable(path) != path:
+                    self.unreadable.append(
+                        UnsupportedMedia(_printable(path), "has a name that is not UTF-8; rename it")
+                    )
+                else:
+                    yield _File(path, kind)
+
+    def _closed(self, error: OSError) -> None:
+        path = os.path.relpath(error.filename, self.src)
+        self.unreadable.append(
+            MissingMedia(_printable(path), f"can't be read ({error.strerror}); check the folder's permissions")
+        )
+
+    def _read_all(self, files: Sequence[_File]) -> list[_Found]:
+        found = []
+        with ThreadPoolExecutor(os.cpu_count(), "prepare") as pool:
+            try:
+                for result in track(pool.map(self._read, files), "preparing", len(files)):
+                    if isinstance(result, MediaError):
+                        self.unreadable.append(result)
+                    else:
+                        found.append(result)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C ends with the files at hand, not with all
+                raise
+        return sorted(found, key=lambda file: file.path)
+
+    def _read(self, file: _File) -> _Found | MediaError:
+        """Look whether a file can be read; cut it where it is a video."""
+        where = self.src / file.path
+        try:
+            if file.kind == "video":
+                pieces = cut_video(Video(where, file.path), self.out, self.every, self.per_video)
+                if pieces:
+                    return _Found(file.path, "video", tuple(pieces))
+            if file.kind == "image":
+                image.decode_image(where, name=file.path, at_least=64)
+                return _Found(file.path, "image")
+            sound.read_sound(where, SAMPLE_RATE, name=file.path)
+            return _Found(file.path, "sound")
+        except MediaError as error:
+            return error
+
+    def _rows(self, found: Sequence[_Found]) -> list[Row]:
+        """All rows by path, each with its split. What shares a stem shares the split."""
+        drafts = [(file.stem, row) for file, partner in _pair_up(found) for row in self._rows_of(file, partner)]
+        pairs = {stem for stem, row in drafts if row.image and row.sound}
+
+        def is_split(stem: str, row: Row) -> bool:
+            return bool(row.label or (row.clip and stem in pairs))  # a video's mute end belongs to its pairs
+
+        splits = assign({stem for stem, row in drafts if is_split(stem, row)}, pairs)
+        return [replace(row, split=splits[stem]) if is_split(stem, row) else row for stem, row in drafts]
+
+    def _rows_of(self, file: _Found, partner: _Found | None) -> Iterator[Row]:
+        """Rows of a file, or of an image and its sound, of split `unpaired` for now."""
+        label = file.path.split("/")[0].strip() if "/" in file.path else ""
+        if file.kind == "video":
+            for piece in file.pieces:
+                yield Row(
+                    split="unpaired",
+                    label=label,
+                    image=piece.image,
+                    sound=piece.sound,
+                    clip=file.path,
+                    id=row_id(file.path, f":{piece.start:.3f}".rstrip("0").rstrip(".")),
+                    start=piece.start if piece.sound else 0.0,
+                    duration=piece.duration if piece.sound else None,
+                )
+        elif file.kind == "sound":
+            yield Row("unpaired", label, sound=self._path(file), id=row_id(file.path))
+        else:
+            yield Row(
+                split="unpaired",
+                label=label,
+                image=self._path(file),
+                sound=self._path(partner) if partner else "",
+                clip=file.stem if partner else "",
+                id=row_id(file.path),
+            )
+
+    def _path(self, file: _Found) -> str:
+        """Where a file lies, from the rows file's folder."""
+        path = Path(os.path.relpath(self.src / file.path, self.out)).as_posix()
+        return f"./{path}" if path[0].isspace() else path  # a cell's outer spaces are not read
+
+    def _report(self) -> None:
+        with (self.out / f".{UNREADABLE}").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["file", "reason"])
+            writer.writerows([error.name, error.reason] for error in sorted(self.unreadable, key=str))
+        (self.out / f".{UNREADABLE}").replace(self.out / UNREADABLE)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.out / f".{name}").write_text(text, encoding="utf-8")
+        (self.out / f".{name}").replace(self.out / name)
+
+
+def row_id(path: str, suffix: str = "") -> str:
+    """A row's id from its file's path: `/` becomes `:`; where more must change, part of a hash keeps it unique.
+
+    Returns:
+        at most 100 of the characters A-Z a-z 0-9 . _ : -
+    """
+    id = "/".join(_NO_ID.sub("_", part) for part in path.split("/"))
+    if id != path or len(id) + len(suffix) > 100:
+        tail = f"-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+        id = id[: 100 - len(tail) - len(suffix)] + tail
+    return id.replace("/", ":") + suffix
+
+
+def _pair_up(found: Sequence[_Found]) -> Iterator[tuple[_Found, _Found | None]]:
+    """Every file, with an image the sound that has its folder and stem; such a sound is not given again."""
+    stems: dict[tuple[str, Kind], _Found] = {}
+    for file in found:
+        stems.setdefault((file.stem, file.kind), file)  # the first by name
+    for file in found:
+        other: Kind = "sound" if file.kind == "image" else "image"
+        first = file.kind != "video" and stems[file.stem, file.kind] is file
+        partner = stems.get((file.stem, other)) if first else None
+        if file.kind == "image" or partner is None:
+            yield file, partner
+
+
+def _kind(name: str) -> Kind | None:
+    suffix = Path(name).suffix.lower()
+    if suffix in sound.VIDEO_SUFFIXES:
+        return "video"
+    if suffix in image.SUFFIXES:
+        return "image"
+    return "sound" if suffix in sound.SUFFIXES else None
+
+
+def _printable(path: str) -> str:
+    """A path as text; bytes of it that are not UTF-8 are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,46 @@
+"""Which split a clip belongs to: decided by its name, so that it stays when other clips come and go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+SHARES = (("train", 0.8), ("val", 0.1), ("test", 0.1))
+
+
+def assign(clips: Collection[str], pairs: Collection[str]) -> dict[str, str]:
+    """A split for each clip: about 80 % train, 10 % val, 10 % test.
+
+    A hash of the clip's name alone decides, with one exception: where at least three clips have pairs, each split gets
+    one of them. For that, a split that has none takes one from the split that has most: the one whose hash is highest.
+
+    Args:
+        clips: names.
+        pairs: those of them that have an image and a sound.
+
+    Returns:
+        clip → `train`, `val` or `test`.
+    """
+    splits = {clip: _of_share(_share(clip)) for clip in clips}
+    if len(set(pairs)) < len(SHARES):
+        return splits
+    members = {split: sorted((clip for clip in set(pairs) if splits[clip] == split), key=_share) for split, _ in SHARES}
+    for split in members:
+        if not members[split]:
+            clip = max(members.values(), key=len).pop()
+            members[split].append(clip)
+            splits[clip] = split
+    return splits
+
+
+def _share(clip: str) -> float:
+    """A number in [0, 1), evenly spread over names."""
+    return int.from_bytes(hashlib.sha256(clip.encode()).digest()[:6]) / 2**48
+
+
+def _of_share(share: float) -> str:
+    for split, width in SHARES[:-1]:
+        if share < width:
+            return split
+        share -= width
+    return SHARES[-1][0]
