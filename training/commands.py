@@ -84,10 +84,8 @@ def data_prepare_folder(arguments: argparse.Namespace) -> None:
     print(f"wrote {made.rows_file}: {sum(made.splits.values())} rows ({splits})")
     print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
     if made.unreadable:
-        print(
-            f"{made.unreadable} files could not be read and were left out; "
-            f"{made.rows_file.with_name('unreadable.csv')} lists them"
-        )
+        listed = made.rows_file.with_name("unreadable.csv")
+        print(f"{made.unreadable} files could not be read and were left out; {listed} lists them")
     if made.train_pairs:
         run = Path("runs") / made.rows_file.resolve().parent.name
         print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,3 +128,23 @@ def test_embed_names_the_file_that_it_can_not_read(
         assert says in told
         assert told.count("\n") == 1
         assert not (tmp_path / "x.npz").exists()
+
+
+def test_prepare_says_what_it_made_and_what_comes_next(bma: Bma, demo_folder: Path, tmp_path: Path) -> None:
+    for number, label in enumerate(("dog", "cat", "dog", "cat", "dog", "cat")):
+        for kind, suffix in (("images", "jpg"), ("sounds", "wav")):
+            file = sorted(demo_folder.glob(f"{kind}/*.{suffix}"))[number]
+            (tmp_path / "in" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, tmp_path / "in" / label / f"{number}.{suffix}")
+    (tmp_path / "in" / "cut.mp4").write_bytes(b"no video")
+    rows, unreadable = tmp_path / "my set" / "rows.csv", tmp_path / "my set" / "unreadable.csv"
+    done = bma("data", "prepare", "folder", tmp_path / "in", rows.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, third, last = done.stdout.splitlines()
+    assert first.startswith(f"wrote {rows}: 6 rows (")
+    assert re.fullmatch(r"pairs of image and sound: 6, of them [1-4] to train with; classes: 2", second)
+    assert third == f"1 files could not be read and were left out; {unreadable} lists them"
+    assert last == f"next: bma train --data '{rows}' --out 'runs/my set'"
+    wrong = bma("data", "prepare", "folder", tmp_path / "in", tmp_path / "in")
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
+    assert wrong.stderr.startswith(f"bma: {tmp_path / 'in'} is the folder that is prepared")

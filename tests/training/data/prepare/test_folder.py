@@ -1,0 +1,351 @@
+"""A folder of videos, images and sounds becomes a data set that trains, is indexed and found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data.prepare import cut
+from training.data.prepare.cut import spread, write_flac
+from training.data.prepare.folder import Prepared, PrepareError, prepare_folder, row_id
+from training.data.prepare.split import assign
+from training.data.rows import Row, read_rows
+from training.model.media.sound import read_sound, sound_type
+
+RATE = 22_050
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
+TONES = {"red": 300.0, "blue": 3000.0}
+
+
+def make_video(file: Path, seconds: float, label: str = "red", *, sound: float | None = None, size: int = 64) -> None:
+    """A film in a class's colour that grows brighter, with the class's tone for `sound` seconds (all when None)."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sound = seconds if sound is None else sound
+    with av.open(str(file), "w") as output:
+        film: Any = output.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        film.width, film.height, film.pix_fmt = size, size, "yuv420p"
+        track: Any = output.add_stream("aac", rate=44_100, layout="mono") if sound else None
+        for number in range(round(seconds * 10)):
+            pixels = np.full((size, size, 3), COLOURS[label], np.uint8) // 2 + np.uint8(number % 100)
+            output.mux(film.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        output.mux(film.encode(None))
+        if track:
+            wave = 0.4 * np.sin(2 * np.pi * TONES[label] * np.arange(round(sound * 44_100)) / 44_100)
+            frame = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
+            frame.sample_rate = 44_100
+            output.mux(track.encode(frame))
+            output.mux(track.encode(None))
+
+
+def make_image(file: Path, label: str = "red") -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30), COLOURS[label]).save(file, format=Image.registered_extensions().get(file.suffix, "JPEG"))
+
+
+def make_sound(file: Path, label: str = "red", seconds: float = 2.0) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    wave = 9000 * np.sin(2 * np.pi * TONES[label] * np.arange(round(seconds * RATE)) / RATE)
+    write_flac([wave.astype(np.int16)], RATE, file)
+
+
+def rows_of(made: Prepared) -> dict[str, Row]:
+    rows = {row.id: row for row in read_rows(made.rows_file)}
+    for row in rows.values():
+        for path in filter(None, (row.image, row.sound)):
+            assert (made.rows_file.parent / path).is_file(), path
+        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", row.id)
+    return rows
+
+
+def unreadable(made: Prepared) -> dict[str, str]:
+    with made.rows_file.with_name("unreadable.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["file"]: row["reason"] for row in csv.DictReader(stream)}
+
+
+def drafts(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if path.name not in (".", "..")]
+
+
+def test_a_video_becomes_pieces(tmp_path: Path) -> None:
+    make_video(tmp_path / "in" / "red" / "a b.mp4", 5.5, size=640)
+    made = prepare_folder(tmp_path / "in", tmp_path / "out")
+    rows = list(rows_of(made).values())
+    assert [(row.start, row.duration) for row in rows] == [(0, 2), (2, 2), (4, pytest.approx(1.5, abs=0.05))]
+    assert {(row.label, row.clip) for row in rows} == {("red", "red/a b.mp4")}
+    assert len({row.split for row in rows}) == 1
+    assert (made.pairs, made.classes, made.unreadable) == (3, 1, 0)
+    assert len({row.sound for row in rows}) == 1
+    track = tmp_path / "out" / rows[0].sound
+    assert sound_type(track) == "audio/flac"
+    assert np.array_equal(read_sound(track, RATE), read_sound(tmp_path / "in" / "red" / "a b.mp4", RATE))
+    for row, middle in zip(rows, (1.0, 3.0, 4.75), strict=True):
+        with Image.open(tmp_path / "out" / row.image) as frame:
+            assert frame.format == "JPEG"
+            assert frame.size == (512, 512)
+            assert np.asarray(frame)[..., 1].mean() == pytest.approx(15 + middle * 10, abs=3)
+    assert drafts(tmp_path / "out") == []
+
+
+def test_lengths_and_counts_of_pieces(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    make_video(folder / "long.mp4", 12.4)
+    make_video(folder / "short.mp4", 0.5)
+    make_video(folder / "mute.mp4", 4, sound=0)
+    make_video(folder / "half.mp4", 6, sound=3.5)
+    made = prepare_folder(folder, tmp_path / "out", per_video=3)
+    rows = rows_of(made).values()
+    pieces = {name: [row for row in rows if row.clip == f"{name}.mp4"] for name in ("long", "short", "mute", "half")}
+    assert [row.start for row in pieces["long"]] == [2, 6, 10]
+    (short,) = pieces["short"]
+    assert short.sound
+    assert short.duration == pytest.approx(0.5, abs=0.05)
+    assert [(row.sound, row.duration, row.split) for row in pieces["mute"]] == [("", None, "unpaired")] * 2
+    assert [(row.start, bool(row.sound)) for row in pieces["half"]] == [(0, True), (2, True), (0, False)]
+    assert len({row.split for row in pieces["half"]}) == 1
+    assert len(rows_of(prepare_folder(folder, tmp_path / "out", every=1.0)).values()) == 12 + 1 + 4 + 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "every", "most", "expected"),
+    [
+        (4.0, 2.0, 30, [(0, 2), (2, 2)]),
+        (3.98, 2.0, 30, [(0, 2), (2, 1.98)]),
+        (4.99, 2.0, 30, [(0, 2), (2, 2)]),
+        (5.0, 2.0, 30, [(0, 2), (2, 2), (4, 1)]),
+        (0.3, 2.0, 30, [(0, 0.3)]),
+        (2.7, 0.5, 30, [(n / 2, 0.5) for n in range(5)]),
+        (100.0, 2.0, 5, [(10, 2), (30, 2), (50, 2), (70, 2), (90, 2)]),
+        (1e7, 2.0, 1, [(5e6, 2)]),
+    ],
+)
+def test_pieces_of_a_length(seconds: float, every: float, most: int, expected: list[tuple[float, float]]) -> None:
+    assert spread(seconds, every, most) == expected
+
+
+def test_images_and_sounds_of_one_name_are_pairs(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for path in ("a.jpg", "dog/b.png", "dog/more/c.webp", "cat/d.jpg", "x.gif", "cat/a.jpg", "dog/b.jpg"):
+        make_image(folder / path)
+    for path in ("a.flac", "dog/b.flac", "dog/c.flac", "y.flac"):
+        make_sound(folder / path)
+    (folder / "readme.txt").write_text("neither")
+    make_image(folder / ".hidden.jpg")
+    make_image(folder / ".git" / "e.jpg")
+    rows = rows_of(prepare_folder(folder, out))
+    assert {id: (row.label, row.image, row.sound, row.clip) for id, row in rows.items()} == {
+        "a.jpg": ("", "../in/a.jpg", "../in/a.flac", "a"),
+        "dog:b.jpg": ("dog", "../in/dog/b.jpg", "../in/dog/b.flac", "dog/b"),
+        "dog:b.png": ("dog", "../in/dog/b.png", "", ""),
+        "dog:more:c.webp": ("dog", "../in/dog/more/c.webp", "", ""),
+        "dog:c.flac": ("dog", "", "../in/dog/c.flac", ""),
+        "cat:d.jpg": ("cat", "../in/cat/d.jpg", "", ""),
+        "cat:a.jpg": ("cat", "../in/cat/a.jpg", "", ""),
+        "x.gif": ("", "../in/x.gif", "", ""),
+        "y.flac": ("", "", "../in/y.flac", ""),
+    }
+    assert {id for id, row in rows.items() if row.split == "unpaired"} == {"x.gif", "y.flac"}
+    assert rows["dog:b.jpg"].split == rows["dog:b.png"].split
+
+
+def test_a_sound_in_a_videos_clothes_is_a_sound(tmp_path: Path) -> None:
+    make_sound(tmp_path / "in" / "x.flac")
+    shutil.move(tmp_path / "in" / "x.flac", tmp_path / "in" / "a.webm")
+    make_image(tmp_path / "in" / "a.jpg")
+    rows = rows_of(prepare_folder(tmp_path / "in", tmp_path / "out"))
+    assert {id: row.sound for id, row in rows.items()} == {"a.jpg": "../in/a.webm"}
+
+
+def test_broken_files_are_left_out_and_listed(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    make_video(folder / "good.mp4", 2)
+    (folder / "cut.mp4").write_bytes((folder / "good.mp4").read_bytes()[:900])
+    (folder / "empty.mp4").touch()
+    (folder / "old.avi").write_bytes(b"RIFF")
+    make_image(folder / "a.jpg")
+    (folder / "a.wav").write_bytes(b"no sound")
+    (folder / "b.png").write_bytes(b"no picture")
+    with (folder / os.fsdecode(b"caf\xe9.jpg")).open("wb"):
+        pass
+    (folder / f"{'x' * 245}.mp4").write_bytes((folder / "good.mp4").read_bytes())
+    made = prepare_folder(folder, out)
+    reasons = unreadable(made)
+    assert set(reasons) == {"cut.mp4", "empty.mp4", "old.avi", "a.wav", "b.png", r"caf\xe9.jpg", f"{'x' * 245}.mp4"}
+    assert made.unreadable == len(reasons)
+    assert "is not UTF-8" in reasons[r"caf\xe9.jpg"]
+    assert "convert it" in reasons["old.avi"]
+    assert set(rows_of(made)) == {"good.mp4:0", "a.jpg"}
+    assert not (out / "frames" / "cut.mp4").exists()
+    assert drafts(out) == []
+
+
+def test_odd_names_make_good_ids_and_paths(tmp_path: Path) -> None:
+    names = ["Größe (1).jpg", "Grösse [1].jpg", "a:b.jpg", "a/b.jpg", "a,b.jpg", 'q"uote.jpg', " lead.jpg", "n\nl.jpg"]
+    names += [f"{'d' * 60}/{'e' * 60}.jpg", f"{'d' * 60}/{'e' * 59}f.jpg", "....jpg"]
+    for name in names:
+        make_image(tmp_path / "in" / name)
+    rows = rows_of(prepare_folder(tmp_path / "in", tmp_path))  # the data set around the folder
+    assert len(rows) == len(names) - 1  # the hidden one
+    assert {row.image for row in rows.values()} >= {"in/a:b.jpg", "in/ lead.jpg", "in/n\nl.jpg"}
+    assert row_id("a/b.jpg") == "a:b.jpg"
+    assert row_id("a/b.mp4", ":12.5") == "a:b.mp4:12.5"
+    assert len({row_id(name) for name in names}) == len(names)
+    assert len(row_id("ü" * 300, ":12.5")) <= 100
+
+
+def test_an_output_folder_inside_is_not_read(tmp_path: Path) -> None:
+    make_video(tmp_path / "cat" / "a.mp4", 2)
+    out = tmp_path / "data"
+    first = rows_of(prepare_folder(tmp_path, out))
+    assert rows_of(prepare_folder(tmp_path, out)) == first
+    assert rows_of(prepare_folder(tmp_path, tmp_path / "another")) == first  # nor what was made there before
+    assert set(first) == {"cat:a.mp4:0"}
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    made: list[str] = []
+    for name in ("_write_frames", "_write_sound"):
+        real = getattr(cut, name)
+
+        def counted(video: cut.Video, *rest: Any, real: Callable[..., Any] = real, name: str = name) -> Any:
+            made.append(f"{name} {video.path}")
+            return real(video, *rest)
+
+        monkeypatch.setattr(cut, name, counted)
+
+    def run(**options: Any) -> list[str]:
+        made.clear()
+        rows_of(prepare_folder(folder, out, **options))
+        return sorted(made)
+
+    make_video(folder / "a.mp4", 3)
+    make_video(folder / "b.mp4", 3)
+    a, b = (["_write_frames " + name, "_write_sound " + name] for name in ("a.mp4", "b.mp4"))
+    assert run() == sorted(a + b)
+    before = (out / "rows.csv").read_bytes()
+    assert run() == []
+    assert (out / "rows.csv").read_bytes() == before
+    make_video(folder / "b.mp4", 4)
+    assert run() == b
+    next((out / "frames" / "a.mp4").glob("*.jpg")).unlink()
+    assert run() == a[:1]
+    (out / "sounds" / "a.mp4.flac").unlink()
+    assert run() == a
+    (out / "frames" / "a.mp4" / "source.json").write_text('{"schema": 1, "pieces": 3}')
+    assert run() == a
+    assert run(every=1.0) == [a[0], b[0]]  # the same sound tracks
+    (folder / "b.mp4").unlink()
+    assert run(every=1.0) == []
+    assert {row.clip for row in read_rows(out / "rows.csv")} == {"a.mp4"}
+
+
+def test_splits_depend_on_names_alone() -> None:
+    clips = [f"clip {number}" for number in range(3000)]
+    splits = assign(clips, clips)
+    counts = Counter(splits.values())
+    assert counts["train"] == pytest.approx(2400, abs=100)
+    assert counts["val"] == pytest.approx(300, abs=60)
+    assert assign(clips[::-1], clips[:100]) == splits
+    assert {**assign(clips[:500], clips[:500])}.items() <= splits.items()
+
+
+@pytest.mark.parametrize("count", range(3, 9))
+def test_three_clips_with_pairs_reach_every_split(count: int) -> None:
+    for trial in range(100):
+        pairs = [f"{trial} {number}" for number in range(count)]
+        splits = assign([*pairs, "another"], pairs)
+        assert {splits[clip] for clip in pairs} == {"train", "val", "test"}
+    assert set(assign(["a", "b"], ["a", "b"])) == {"a", "b"}
+
+
+def test_what_can_not_be_done_is_one_sentence(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    make_image(folder / "a.jpg")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "rows.csv").write_text("mine")
+    for arguments, says in (
+        ((tmp_path / "none", out), "is not a folder"),
+        ((tmp_path / "file", out), "is not a folder"),
+        ((tmp_path / "empty", out), "holds no images, sounds or videos"),
+        ((folder, folder), "name another folder"),
+        ((folder, folder / ".." / "in"), "name another folder"),
+        ((folder, tmp_path / "taken"), "already holds rows.csv"),
+        ((folder, tmp_path / "file" / "x"), "can't be written (Not a directory); name another folder"),
+        ((folder, out, 0.0), "--every takes seconds"),
+        ((folder, out, float("nan")), "--every takes seconds"),
+        ((folder, out, 2.0, 0), "--per-video takes"),
+    ):
+        with pytest.raises(PrepareError, match=re.escape(says)) as caught:
+            prepare_folder(*arguments)
+        assert "\n" not in str(caught.value)
+        assert not out.exists()
+    with pytest.raises(PrepareError, match=r"not one file could be read \(the first: a.jpg is not an image"):
+        prepare_folder(tmp_path / "broken", out)
+    assert (tmp_path / "taken" / "rows.csv").read_text() == "mine"
+
+
+def test_a_long_sound_track_is_never_held_whole(tmp_path: Path) -> None:
+    import tracemalloc
+
+    second = np.zeros(RATE, np.int16)
+    tracemalloc.start()
+    assert write_flac((second for _ in range(4000)), RATE, tmp_path / "x.flac") == 4000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+    with av.open(io.BytesIO((tmp_path / "x.flac").read_bytes()), "r") as container:
+        assert container.duration == 4000 * av.time_base
+
+
+def test_from_own_videos_to_a_search_engine(tmp_path: Path) -> None:
+    from index.local import LocalCatalogue
+    from service.indexing import build_catalogue
+    from training.config import make_config
+    from training.data.pack import open_data
+    from training.model.embedder import Embedder
+    from training.run import train
+
+    folder, out = tmp_path / "my videos", tmp_path / "set"
+    for number in range(4):
+        for label in COLOURS:
+            make_video(folder / label / f"{number}.mp4", 4, label)
+    make_image(folder / "loose.jpg")
+    make_image(folder / "looser.jpg", "blue")
+    make_sound(folder / "tone.flac", "blue")
+    make_sound(folder / "low.flac", "red")
+    made = prepare_folder(folder, out)
+    assert (made.pairs, made.classes, made.unreadable) == (16, 2, 0)
+    assert made.splits["unpaired"] == 4
+    keys = ("steps=4", "batch_size=2", "width=0.0625", "slots=8", "image_size=32", "unpaired=both")
+    config = make_config("demo", keys)
+    train(open_data(out, config.image_size, config.sample_rate), tmp_path / "run", config, device="cpu")
+    embedder = Embedder(tmp_path / "run" / "model", "cpu")
+    summary = build_catalogue(embedder, out, tmp_path / "index")
+    assert (summary.images, summary.sounds, summary.unreadable) == (18, 18, [])
+    catalogue = LocalCatalogue.open(tmp_path / "index")
+    try:
+        assert catalogue.root == tmp_path.resolve()
+        query = embedder.embed([folder / "tone.flac"], "sound").z
+        (sounds,), (images,) = catalogue.search(query, "sound", 3), catalogue.search(query, "image", 3)
+        assert sounds[0].item.id == "tone.flac:sound"
+        assert len(images) == 3
+        for hit in (*sounds, *images):
+            assert catalogue.file(hit.item).is_file()
+    finally:
+        catalogue.close()
