@@ -11,8 +11,9 @@ SHARES = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 def assign(clips: Collection[str], pairs: Collection[str]) -> dict[str, str]:
     """A split for each clip: about 80 % train, 10 % val, 10 % test.
 
-    A hash of the clip's name alone decides, with one exception: where at least three clips have pairs, each split gets
-    one of them. For that, a split that has none takes one from the split that has most: the one whose hash is highest.
+    A hash of the clip's name alone decides, with one exception: one clip with pairs goes to train, of two each of train
+    and test gets one, of three or more every split. For that, a split that has none takes one from the split that can
+    spare most: the one whose hash is highest.
 
     Args:
         clips: names.
@@ -22,12 +23,12 @@ def assign(clips: Collection[str], pairs: Collection[str]) -> dict[str, str]:
         clip → `train`, `val` or `test`.
     """
     splits = {clip: _of_share(_share(clip)) for clip in clips}
-    if len(set(pairs)) < len(SHARES):
-        return splits
     members = {split: sorted((clip for clip in set(pairs) if splits[clip] == split), key=_share) for split, _ in SHARES}
-    for split in members:
+    needed = ("train", "test", "val")[: len(set(pairs))]
+    for split in needed:
         if not members[split]:
-            clip = max(members.values(), key=len).pop()
+            giver = max(members, key=lambda other: len(members[other]) - (other in needed))
+            clip = members[giver].pop()
             members[split].append(clip)
             splits[clip] = split
     return splits

@@ -204,9 +204,15 @@ def test_odd_names_make_good_ids_and_paths(tmp_path: Path) -> None:
     assert len(row_id("ü" * 300, ":12.5")) <= 100
 
 
+def test_a_folder_whose_name_begins_with_a_space(tmp_path: Path) -> None:
+    make_image(tmp_path / " in" / "a.jpg")
+    assert rows_of(prepare_folder(tmp_path / " in", tmp_path))["a.jpg"].image == "./ in/a.jpg"
+
+
 def test_an_output_folder_inside_is_not_read(tmp_path: Path) -> None:
     make_video(tmp_path / "cat" / "a.mp4", 2)
     out = tmp_path / "data"
+    make_image(out / "of mine.jpg")
     first = rows_of(prepare_folder(tmp_path, out))
     assert rows_of(prepare_folder(tmp_path, out)) == first
     assert rows_of(prepare_folder(tmp_path, tmp_path / "another")) == first  # nor what was made there before
@@ -261,13 +267,14 @@ def test_splits_depend_on_names_alone() -> None:
     assert {**assign(clips[:500], clips[:500])}.items() <= splits.items()
 
 
-@pytest.mark.parametrize("count", range(3, 9))
-def test_three_clips_with_pairs_reach_every_split(count: int) -> None:
+@pytest.mark.parametrize("count", range(1, 9))
+def test_few_clips_with_pairs_reach_the_splits_that_matter(count: int) -> None:
+    reached = {1: {"train"}, 2: {"train", "test"}}.get(count, {"train", "val", "test"})
     for trial in range(100):
         pairs = [f"{trial} {number}" for number in range(count)]
         splits = assign([*pairs, "another"], pairs)
-        assert {splits[clip] for clip in pairs} == {"train", "val", "test"}
-    assert set(assign(["a", "b"], ["a", "b"])) == {"a", "b"}
+        assert {splits[clip] for clip in pairs} == reached
+        assert splits["another"] == assign(["another"], [])["another"]
 
 
 def test_what_can_not_be_done_is_one_sentence(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.model.media import video
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
@@ -88,6 +89,15 @@ def test_jumps_find_what_decoding_all_of_it_finds(container: str, gop: int) -> N
     far = [picture.tobytes() for picture in read_frames(film, times)]
     near = dict(zip(range(500), read_frames(film, [n / RATE + 0.05 for n in range(500)]), strict=True))
     assert far == [near[int(time * RATE + 1e-6)].tobytes() for time in times]
+
+
+@pytest.mark.parametrize(("gop", "jumps"), [(5, 4), (10_000, 1)])
+def test_no_jumps_where_they_lead_back(gop: int, jumps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[None] = []
+    real = video._Film._jump
+    monkeypatch.setattr(video._Film, "_jump", lambda *arguments: calls.append(real(*arguments)))
+    assert len(list(read_frames(make_film(50, gop=gop), [0.0, 10.0, 20.0, 30.0, 40.0, 41.0]))) == 6
+    assert len(calls) == jumps
 
 
 def test_of_times_after_the_end_none_is_given() -> None:
