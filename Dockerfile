@@ -21,7 +21,6 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps . \
  && install --directory --owner=bma --group=bma /data
 USER bma
 WORKDIR /data
-VOLUME /data
 ENTRYPOINT ["bma"]
 
 FROM application AS training

@@ -1,0 +1,80 @@
+"""The documents' commands, links and code are true to the code."""
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from service.cli import _parser
+from training.config import PRESETS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(*languages: str) -> list[tuple[str, str]]:
+    return [
+        (f"{document.name}: {code.splitlines()[0]}", code)
+        for document in DOCUMENTS
+        for language, code in BLOCK.findall(document.read_text(encoding="utf-8"))
+        if language in languages
+    ]
+
+
+def commands(program: str) -> list[str]:
+    """Lines of shell blocks that run a program, continued lines joined, prompts and comments left out."""
+    lines = [
+        line.removeprefix("$ ").strip()
+        for _, code in blocks("sh", "console")
+        for line in code.replace("\\\n", " ").splitlines()
+    ]
+    return [line for line in lines if re.match(rf"(\S*/)?{program}\b", line)]
+
+
+@pytest.mark.parametrize("line", commands("bma"))
+def test_every_bma_command_parses(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    arguments = _parser().parse_args(words)
+    assert isinstance(arguments, argparse.Namespace)
+    assert callable(arguments.run)
+
+
+@pytest.mark.parametrize("line", commands("make"))
+def test_every_make_target_exists(line: str) -> None:
+    targets = [word for word in shlex.split(line, comments=True)[1:] if "=" not in word]
+    rules = re.findall(r"^([\w.-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(targets) <= set(rules)
+
+
+@pytest.mark.parametrize(("where", "code"), blocks("python"))
+def test_every_python_example_compiles(where: str, code: str) -> None:
+    compile(code, where, "exec")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def test_the_readme_names_every_preset() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(table) == set(PRESETS)
+
+
+def test_the_documents_hold_examples_to_test() -> None:
+    assert len(commands("bma")) >= 7
+    assert len(commands("make")) >= 4
+    assert len(blocks("python")) >= 2
