@@ -1,6 +1,6 @@
 # The project's commands. Each does its own set-up: a virtual environment in .venv with the pins of constraints.txt.
 #   make demo            data, model, catalogue, service on 127.0.0.1:8000, answers; then serves until Ctrl-C
-#   make demo SERVE=no   the same, and ends after the answers
+#   make demo SERVE=no   the same, and ends after the answers; PORT=8001 for another port
 #   make test            ruff, mypy and every test
 # Options: PYTHON=… (3.11 or 3.12); TORCH_INDEX=… (another index for torch's wheels, see README.md)
 
@@ -27,7 +27,7 @@ setup: .venv/.run
 	@touch $@
 
 demo: .venv/.run
-	.venv/bin/bma demo $(if $(filter no,$(SERVE)),--no-serve)
+	.venv/bin/bma demo $(if $(filter no,$(SERVE)),--no-serve) $(if $(PORT),--port $(PORT))
 
 test: lint
 	.venv/bin/python -m pytest

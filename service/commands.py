@@ -56,11 +56,16 @@ def add_commands(commands: Any) -> None:
 def run_demo(arguments: argparse.Namespace) -> None:
     """`bma demo`."""
     from service.demo import Demo
+    from service.server import listen
 
     demo = Demo(arguments.out)
+    if arguments.no_ask:
+        demo.make()
+        return
+    where = (arguments.host, arguments.port, arguments.insecure)
+    listen(*where).close()  # a port in use is said now, not after minutes
     demo.make()
-    if not arguments.no_ask:
-        demo.ask(arguments.host, arguments.port, serve=not arguments.no_serve, insecure=arguments.insecure)
+    demo.ask(listen(*where), serve=not arguments.no_serve)
 
 
 def index_build(arguments: argparse.Namespace) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 
 from service.asking import describe
 from service.client import Client
 from service.indexing import build_catalogue
-from service.server import address, listen, load_engine, make_server
+from service.server import address, load_engine, make_server
 from training.commands import describe_scores
 from training.config import make_config
 from training.data.demo.dataset import make_demo
@@ -50,28 +52,28 @@ class Demo:
         if not self.model.is_dir():
             self._train()
         embedder = Embedder(self.model)
-        if not self.scores.is_file() or self._read_scores()["model"] != embedder.bundle.fingerprint:
+        if _read(self.scores).get("model") != embedder.bundle.fingerprint:
             self._evaluate(embedder)
         self._say(f"scores on the demo's test split, {embedder.bundle.name}:")
-        print(describe_scores(self._read_scores()["scores"]), flush=True)
+        print(describe_scores(_read(self.scores)["scores"]), flush=True)
         marker = self.index / "complete.json"
-        if not marker.is_file() or json.loads(marker.read_text())["model"] != embedder.bundle.fingerprint:
+        if _read(marker).get("model") != embedder.bundle.fingerprint:
             self._say("4. indexing the test split")
             shutil.rmtree(self.index, ignore_errors=True)
             summary = build_catalogue(embedder, self.rows_file, self.index, ["test"])
-            marker.write_text(json.dumps({"model": embedder.bundle.fingerprint}) + "\n", encoding="utf-8")
+            _write(marker, {"model": embedder.bundle.fingerprint})
             print(f"{summary.images} images and {summary.sounds} sounds", flush=True)
 
-    def ask(self, host: str, port: int, serve: bool, insecure: bool = False) -> None:
+    def ask(self, listener: socket.socket, serve: bool) -> None:
         """Start the service, put questions to it over HTTP, print the answers, and go on serving if asked to."""
-        listener = listen(host, port, insecure)
         server = make_server(load_engine(self.model, self.index))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
         thread.start()
         try:
             _wait_for(server, thread)
             url = address(listener)
-            with Client(url) as client:
+            # its own transport: a proxy that the environment names has no part in asking this machine
+            with Client(url, transport=httpx.HTTPTransport()) as client:
                 self._questions(client, url)
             if serve:
                 self._say(f"serving on {url} — open it in a browser; Ctrl-C ends it")
@@ -104,12 +106,7 @@ class Demo:
         scores = evaluate(features)
         for modality in MODALITIES:
             scores[modality]["raw_probe"] = raw_probe(features, modality)
-        document = {"model": embedder.bundle.fingerprint, "scores": scores}
-        self.scores.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-    def _read_scores(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.scores.read_text(encoding="utf-8"))
-        return document
+        _write(self.scores, {"model": embedder.bundle.fingerprint, "scores": scores})
 
     def _questions(self, client: Client, url: str) -> None:
         tests = [row for row in read_rows(self.rows_file) if row.split == "test"]
@@ -128,6 +125,21 @@ class Demo:
     @staticmethod
     def _say(text: str) -> None:
         print(f"\n{text}", flush=True)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none or a crash has cut it off."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    draft = file.with_name(f".{file.name}")
+    draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    draft.replace(file)
 
 
 def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
