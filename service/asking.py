@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 
 from service.client import Client, ServiceError
+from training.model.media import suffixes
 
 
 class QueryError(ValueError):
@@ -52,10 +52,10 @@ def query(arguments: argparse.Namespace) -> None:
 
 def modality_of(file: Path) -> str:
     """`image` or `sound`, by the file's ending."""
-    kind = (mimetypes.guess_type(file.name)[0] or "").partition("/")[0]
-    if kind == "image":
+    suffix = file.suffix.lower()
+    if suffix in suffixes.IMAGES:
         return "image"
-    if kind in ("audio", "video") or file.suffix.lower() in (".opus", ".flac", ".mka", ".weba", ".m4a"):
+    if suffix in suffixes.SOUNDS:
         return "sound"
     raise QueryError(
         f"{file}: the ending does not say whether it is an image or a sound; rename it, such as .jpg or .wav"

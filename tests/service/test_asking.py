@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from service.asking import QueryError, modality_of
 from service.cli import main
+from training.model.media import image as images
+from training.model.media import sound as sounds
 
 Query = Callable[..., str]
 
@@ -94,6 +97,17 @@ def test_what_can_not_be_asked_is_one_sentence(query: Query, image: Path, sound:
 )
 def test_endings_tell_images_from_sounds(name: str, modality: str) -> None:
     assert modality_of(Path(name)) == modality
+
+
+def test_the_endings_that_are_indexed_can_be_asked_about() -> None:
+    for endings, modality in ((images.SUFFIXES, "image"), (sounds.SUFFIXES, "sound")):
+        assert {modality_of(Path(f"a{ending}")) for ending in endings} == {modality}
+
+
+def test_endings_do_not_depend_on_what_the_machine_knows_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", lambda *_: (None, None))  # as without /etc/mime.types
+    names = ("a.ogg", "a.mkv", "a.mp3", "a.webp", "a.jpg")
+    assert [modality_of(Path(name)) for name in names] == ["sound"] * 3 + ["image"] * 2
 
 
 def test_other_endings_are_refused() -> None:

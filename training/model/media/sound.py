@@ -9,6 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from training.model.media import suffixes
 from training.model.media.container import check_packets, films, opened
 from training.model.media.source import (
     DamagedMedia,
@@ -19,31 +20,8 @@ from training.model.media.source import (
     name_of,
 )
 
-SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".flac",
-        ".mp3",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".m4a",
-        ".aac",
-        ".webm",
-        ".weba",
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".mka",
-        ".aif",
-        ".aiff",
-        ".caf",
-        ".w64",
-    ]
-)
-VIDEO_SUFFIXES = frozenset([".webm", ".mp4", ".m4v", ".mov", ".mkv"])
+SUFFIXES = suffixes.SOUNDS
+VIDEO_SUFFIXES = suffixes.VIDEOS
 MAX_SECONDS = 3600.0
 
 # Hz. Outside of these a header is wrong, and following it costs memory: a few kilobytes that claim 1 Hz become hours,
