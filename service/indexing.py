@@ -14,6 +14,7 @@ import numpy.typing as npt
 from index.build import Embedded, Entry, Summary, Unreadable, build
 from index.catalogue import CatalogueError
 from index.local import DATABASE, LocalCatalogue
+from service.fingerprint import check_fingerprint
 from training.data.rows import Row, RowsError, read_rows
 from training.model.embedder import Embedder
 from training.model.media import image, sound
@@ -121,16 +122,6 @@ def _open(embedder: Embedder, out: Path, root: Path) -> LocalCatalogue:
     if catalogue.root != root.resolve():
         raise CatalogueError(f"{out} holds files of {catalogue.root}, not of {root}; name another catalogue with --out")
     return catalogue
-
-
-def check_fingerprint(catalogue: LocalCatalogue, embedder: Embedder, folder: Path) -> None:
-    """Vectors of one model say nothing to another. Raises `CatalogueError`."""
-    if catalogue.fingerprint != embedder.bundle.fingerprint:
-        raise CatalogueError(
-            f"{folder} was made with another model ({catalogue.fingerprint[:8]}, "
-            f"not {embedder.bundle.fingerprint[:8]}); "
-            "delete it and build it again with 'bma index build'"
-        )
 
 
 class _EntryEmbedder:

@@ -14,7 +14,7 @@ import uvicorn
 from index.local import LocalCatalogue
 from service.app import create_app
 from service.engine import Engine
-from service.indexing import check_fingerprint
+from service.fingerprint import check_fingerprint
 from service.limits import Limits
 from training.model.embedder import Embedder
 

@@ -71,12 +71,24 @@ def test_packages_import_nothing_by_themselves(file: str) -> None:
         ("import bma_memory", {"torch", "httpx", "fastapi", "numpy"}),
         ("from bma_memory import Client", {"torch", "fastapi", "numpy", "faiss"}),
         ("from bma_memory import Embedder, load_bundle", {"fastapi", "faiss", "httpx"}),
+        ("import service.asking", {"torch", "PIL", "av", "numpy", "fastapi", "faiss"}),
     ],
 )
 def test_the_face_imports_no_more_than_is_asked_for(code: str, absent: set[str]) -> None:
+    assert not absent & loaded(code)
+
+
+def test_serving_loads_the_model_from_training_and_nothing_else() -> None:
+    own = {name for name in loaded("import service.server") if name.startswith("training.")}
+    assert "training.model.embedder" in own
+    assert {name for name in own if not f"{name}.".startswith("training.model.")} == set()
+
+
+def loaded(code: str) -> set[str]:
+    """All modules that are there after a piece of code has run by itself."""
     shown = f"{code}; import sys; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", shown], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not absent & set(done.stdout.split())
+    return set(done.stdout.split())
 
 
 def test_files_fit_on_a_few_screens() -> None:

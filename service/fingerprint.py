@@ -1,0 +1,18 @@
+"""Whether a catalogue and a model belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index.catalogue import Catalogue, CatalogueError
+from training.model.embedder import Embedder
+
+
+def check_fingerprint(catalogue: Catalogue, embedder: Embedder, folder: Path) -> None:
+    """Vectors of one model say nothing to another. Raises `CatalogueError`."""
+    if catalogue.fingerprint != embedder.bundle.fingerprint:
+        raise CatalogueError(
+            f"{folder} was made with another model ({catalogue.fingerprint[:8]}, "
+            f"not {embedder.bundle.fingerprint[:8]}); "
+            "delete it and build it again with 'bma index build'"
+        )
