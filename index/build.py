@@ -92,11 +92,24 @@ def build(catalogue: Catalogue, root: Path, entries: Iterable[Entry], embed: Emb
     remaining = iter(entries)
     owners: dict[str, Entry] = {}
     while batch := list(islice(remaining, BATCH)):
+        named = [entry for entry in batch if _has_a_name(entry, summary)]
         for modality in ("image", "sound"):
-            part = [entry for entry in batch if entry.modality == modality and _owns_its_id(entry, owners, summary)]
+            part = [entry for entry in named if entry.modality == modality and _owns_its_id(entry, owners, summary)]
             if part:
                 _add(catalogue, root, part, embed(part), summary)
     return summary
+
+
+def _has_a_name(entry: Entry, summary: Summary) -> bool:
+    """Whether a path can be written down: names on disk may hold bytes that are no text."""
+    try:
+        entry.path.encode("utf-8")
+    except UnicodeEncodeError:
+        name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in entry.path)
+        reason = f"{name} has bytes in its name, or its folder's, that are not UTF-8; rename it"
+        summary.unreadable.append(Unreadable(name, reason))
+        return False
+    return True
 
 
 def _owns_its_id(entry: Entry, owners: dict[str, Entry], summary: Summary) -> bool:

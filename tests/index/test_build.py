@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -90,6 +91,19 @@ def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(catalogue: LocalCat
     assert "lies outside the folder" in reasons["../outside.png"]
     assert "'not an id' can't be an id; use" in reasons["odd.png"]
     assert "the id 'same' that first.png has; give each row an id of its own" in reasons["second.png"]
+
+
+def test_a_name_that_is_no_text_is_listed_and_the_rest_goes_on(catalogue: LocalCatalogue, tmp_path: Path) -> None:
+    names = ["good.png", os.fsdecode(b"caf\xe9.png"), "better.png", os.fsdecode(b"t\xf6ne\n.wav")]
+    files(tmp_path, names[0], names[2])
+    entries = [Entry(name, "sound" if name.endswith("wav") else "image") for name in names]
+    summary = build(catalogue, tmp_path, entries, Model())
+    assert sorted(item.path for item in catalogue.list()) == ["better.png", "good.png"]
+    assert [unreadable.path for unreadable in summary.unreadable] == [r"caf\udce9.png", r"t\udcf6ne\n.wav"]
+    assert all("not UTF-8; rename it" in unreadable.reason for unreadable in summary.unreadable)
+    assert all(unreadable.reason.isprintable() for unreadable in summary.unreadable)
+    summary.write_unreadable(tmp_path / "unreadable.csv")
+    assert r"caf\udce9.png" in (tmp_path / "unreadable.csv").read_text(encoding="utf-8")
 
 
 def test_the_model_is_asked_in_batches_of_one_modality(catalogue: LocalCatalogue, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,19 @@ def test_a_folder_with_all_that_lies_in_folders(index: Index, demo_folder: Path,
     assert str(deeper[3].relative_to(media)) in found
     index(media, "--out", tmp_path / "index")
     assert items(tmp_path / "index") == found
+
+
+def test_a_file_whose_name_is_no_text_is_left_out(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    picture, _ = copies(demo_folder, media, 1)
+    try:
+        shutil.copy(picture, media / os.fsdecode(b"caf\xe9.jpg"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    told = index(media, "--out", tmp_path / "index")
+    assert "now holds 1 images and 1 sounds" in told
+    assert r"left out: caf\udce9.jpg has bytes in its name" in told
+    assert set(unreadable(tmp_path / "index")) == {r"caf\udce9.jpg"}
 
 
 def test_a_rows_file_with_broken_files(index: Index, demo_folder: Path, tmp_path: Path) -> None:
