@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from training.model.draft import clear_drafts, make_draft
 
 KEPT = 3
 
@@ -36,25 +37,18 @@ class Checkpoints:
         for index, state in optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer.{index}.{key}": value.contiguous() for key, value in state.items()})
         file = self.folder / f"step-{step:08d}.safetensors"
-        draft: Path | None = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
-            os.close(handle)
-            draft = Path(name)
-            save_file(tensors, draft, metadata={"step": json.dumps(step)})
-            with draft.open("rb") as stream:
-                os.fsync(stream.fileno())
-            draft.replace(file)
+            with make_draft(self._any) as draft:
+                save_file(tensors, draft / file.name, metadata={"step": json.dumps(step)})
+                with (draft / file.name).open("rb") as stream:
+                    os.fsync(stream.fileno())
+                (draft / file.name).replace(file)
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self.folder} ({reason}); "
                 "earlier checkpoints are untouched: make room and go on with --resume"
             ) from None
-        finally:
-            if draft is not None:
-                draft.unlink(missing_ok=True)
         for old in self.files()[:-KEPT]:
             old.unlink(missing_ok=True)
         return file
@@ -63,12 +57,19 @@ class Checkpoints:
         """Complete checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*.safetensors"))
 
+    @property
+    def _any(self) -> Path:
+        return self.folder / "step"
+
     def load_last(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Put the newest readable checkpoint into model and optimizer; returns its step, 0 where there is none.
+
+        What a killed run left half written is removed.
 
         Raises:
             CheckpointError: there are checkpoints, but not one can be read.
         """
+        clear_drafts(self._any)
         files = self.files()
         for file in reversed(files):
             try:

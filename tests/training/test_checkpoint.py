@@ -140,5 +140,9 @@ def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
 def test_drafts_of_a_killed_run_are_not_taken_for_checkpoints(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     file = checkpoints.save(3, *make(0))
-    shutil.copy(file, tmp_path / ".draft-abc")
+    left = tmp_path / ".step-draft-abcdefgh"
+    left.mkdir()
+    shutil.copy(file, left / "step-00000006.safetensors")
     assert checkpoints.files() == [file]
+    assert checkpoints.load_last(*make(1)) == 3
+    assert list(tmp_path.iterdir()) == [file]  # and they do not pile up

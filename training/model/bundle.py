@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.model.config import ModelConfig, PreprocessConfig, check_type
+from training.model.draft import clear_drafts, make_draft, replace_folder
 from training.model.head import ClassHead
 from training.model.memory import Modality
 from training.model.network import BMAModel
@@ -28,7 +27,7 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class BundleError(ValueError):
-    """A bundle that can't be loaded; `str()` is one sentence that names the file and the remedy."""
+    """A bundle that can't be loaded or written; `str()` is one sentence that names the file and the remedy."""
 
 
 @dataclass
@@ -57,8 +56,11 @@ class Bundle:
     def save(self, path: Path) -> None:
         """Write the bundle's folder; a bundle already there is replaced as a whole, never half.
 
+        What processes that were killed in here have left beside it is removed.
+
         Raises:
-            OSError: the folder can't be written, or something there is not a bundle and is not to be lost.
+            BundleError: the folder can't be written, as on a full disk; a bundle already there is untouched.
+            FileExistsError: something there is not a bundle and is not to be lost.
         """
         if path.exists() and not (path / CONFIG).is_file() and not (path.is_dir() and not any(path.iterdir())):
             raise FileExistsError(f"{path} exists and is not a bundle; choose another folder, or move it away")
@@ -73,26 +75,33 @@ class Bundle:
             "classes": {modality: list(head.labels) for modality, head in self.heads.items()},
             "training": self.training,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            save_file(
-                {key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}, draft / WEIGHTS
-            )
-            heads: dict[str, Tensor] = {}
-            for modality, head in self.heads.items():
-                heads[f"{modality}.weight"] = head.weight.contiguous().cpu()
-                heads[f"{modality}.bias"] = head.bias.contiguous().cpu()
-            save_file(heads, draft / HEADS)
-            (draft / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            for file in draft.iterdir():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            draft.chmod(0o755)
-            _replace(draft, path)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            if path.exists():  # whole, so nobody needs what a crash has left beside it
+                clear_drafts(path)
+            with make_draft(path) as draft:
+                self._write(draft, config)
+                replace_folder(draft, path)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BundleError(
+                f"the bundle could not be written to {path} ({reason}); make room there, or choose another folder"
+            ) from None
+        clear_drafts(path)
         self.fingerprint = _fingerprint(path)
+
+    def _write(self, folder: Path, config: dict[str, Any]) -> None:
+        tensors = {key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS)
+        heads: dict[str, Tensor] = {}
+        for modality, head in self.heads.items():
+            heads[f"{modality}.weight"] = head.weight.contiguous().cpu()
+            heads[f"{modality}.bias"] = head.bias.contiguous().cpu()
+        save_file(heads, folder / HEADS)
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for file in folder.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        folder.chmod(0o755)
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -202,26 +211,6 @@ def _read_heads(path: Path, classes: dict[str, Any], width: int) -> dict[Modalit
         for modality in MODALITIES
         if modality in classes
     }
-
-
-def _replace(draft: Path, path: Path) -> None:
-    """Put a finished folder in the place of another.
-
-    Whatever is at `path` is whole at every moment. A crash between the two renames leaves nothing there: the old folder
-    then lies beside it, as `.<name>-…/old`, and the new one as `.<name>-…`.
-    """
-    if not path.exists():
-        draft.rename(path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    old = path.rename(aside / "old")
-    try:
-        draft.rename(path)
-    except BaseException:
-        old.rename(path)
-        aside.rmdir()
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _fingerprint(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,10 +115,40 @@ def test_a_failed_replacement_leaves_the_old_bundle(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BundleError, match=r"could not be written to .* \(disk full\); make room there"):
         bundle_of(salt=2).save(saved)
     assert load_bundle(saved).fingerprint == old
     assert [file.name for file in saved.parent.iterdir()] == ["model"]
+
+
+def test_a_full_disk_is_said_in_one_sentence(bundle: Bundle, saved: Path) -> None:
+    old = load_bundle(saved).fingerprint
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(BundleError) as caught:
+            bundle.save(saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(caught.value)
+    assert message.startswith(f"the bundle could not be written to {saved} (")
+    assert message.endswith("; make room there, or choose another folder")
+    assert "\n" not in message
+    assert load_bundle(saved).fingerprint == old
+    assert [file.name for file in saved.parent.iterdir()] == ["model"]
+
+
+def test_what_a_killed_save_left_goes_once_the_bundle_is_whole(bundle: Bundle, saved: Path) -> None:
+    """Killed between the renames: the old bundle lies in a draft, and goes only when a new one is in its place."""
+    left = saved.parent / ".model-draft-abcdefgh"
+    left.mkdir()
+    saved.rename(left / "old")
+    (saved.parent / "file").write_text("not a bundle")
+    with pytest.raises(FileExistsError):
+        bundle.save(saved.parent / "file")
+    assert load_bundle(left / "old")
+    bundle.save(saved)
+    assert {file.name for file in saved.parent.iterdir()} == {"model", "file"}
 
 
 def test_a_failed_write_leaves_the_old_bundle(bundle: Bundle, saved: Path) -> None:
