@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from training.data.packed import (
     waves_file,
 )
 from training.data.rows import Row, RowsError, read_rows
+from training.model.draft import clear_drafts, make_draft, replace_folder
 from training.model.media.image import read_image
 from training.model.media.sound import read_sound
 from training.model.media.source import MediaError
@@ -77,7 +77,7 @@ def pack(rows_file: Path, folder: Path, image_size: int, sample_rate: int) -> Pa
     """Pack a rows file's media into a folder.
 
     Files that can't be read are left out, counted and listed in `unreadable.csv`. A folder that holds an older pack is
-    replaced once the new one is complete.
+    replaced once the new one is complete; what killed processes have left beside it is removed.
 
     Raises:
         RowsError: the rows file can't be used.
@@ -87,16 +87,11 @@ def pack(rows_file: Path, folder: Path, image_size: int, sample_rate: int) -> Pa
     rows = read_rows(rows_file)
     if folder.exists() and any(folder.iterdir()) and not (folder / PACK).is_file():
         raise PackError(f"{folder} exists and is not a packed data set; name another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    clear_drafts(folder)
+    with make_draft(folder) as draft:
         _Packing(rows_file, rows, draft, image_size, sample_rate).run()
         draft.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        replace_folder(draft, folder)
     return PackedData.open(folder, image_size, sample_rate)
 
 
@@ -110,6 +105,7 @@ class _Packing:
     unreadable: list[MediaError] = field(default_factory=list)
 
     def run(self) -> None:
+        state = _source_state(self.rows_file, self.rows)  # before reading: a file that changes meanwhile is seen later
         content = hashlib.sha256(self.rows_file.read_bytes())
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             images = self._images(pool, content)
@@ -130,7 +126,7 @@ class _Packing:
             "images": len(images),
             "sounds": len(sounds),
             "unreadable": len(self.unreadable),
-            "source": _source_state(self.rows_file, self.rows),
+            "source": state,
         }
         (self.draft / PACK).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 

@@ -5,11 +5,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+import training.data.pack
 from training.data.pack import open_data, pack
 from training.data.packed import PackedData, PackError
 from training.data.rows import Row, RowsError, read_rows, write_rows
@@ -200,3 +202,43 @@ def test_a_failed_pack_leaves_the_older_one(rows_file: Path, monkeypatch: pytest
         reopen(rows_file)
     assert made(folder) == before
     assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
+
+
+def test_a_kill_while_the_older_pack_is_replaced_blocks_nothing(
+    rows_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = reopen(rows_file).folder
+    rows = read_rows(rows_file)[:-1]
+    write_rows(rows_file, rows)
+    states: list[bool] = []
+    remove = shutil.rmtree
+
+    def watch(path: Path, **options: Any) -> None:
+        states.append(Path(path) == folder)
+        remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", watch)
+        reopen(rows_file)
+    assert not any(states)  # the older pack is renamed away, never taken apart where it lies
+    folder.rename(folder.with_name(".packed-draft-abcdefgh"))  # as a kill between the renames leaves it
+    assert len(reopen(rows_file).rows) == len(rows)
+    assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
+
+
+def test_a_file_that_changes_while_it_is_packed_is_packed_again(
+    rows_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = rows_file.parent / "images/test-25.jpg"
+
+    def read_and_change(file: Path, *arguments: Any, **options: Any) -> Any:
+        pixels = read_image(file, *arguments, **options)
+        if file == image:
+            os.utime(image, (1, 1))
+        return pixels
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.data.pack, "read_image", read_and_change)
+        folder = reopen(rows_file).folder
+    before = made(folder)
+    assert made(reopen(rows_file).folder) != before
