@@ -15,8 +15,10 @@ import numpy.typing as npt
 from index.catalogue import Catalogue, Hit
 from index.filter import Filter
 from service.limits import Limits
+from service.problems import Problem
 from training.model.embedder import Embedder, Embedding
-from training.model.media.source import MediaError
+from training.model.media.sound import Allowance, AllowanceSpent
+from training.model.media.source import MediaError, MediaTooLarge
 from training.model.memory import Modality
 
 T = TypeVar("T")
@@ -52,8 +54,23 @@ class Engine:
         self._searchers = ThreadPoolExecutor(cores, "search")
 
     async def decode(self, uploads: Sequence[Upload], modality: Modality) -> list[npt.NDArray[Any] | MediaError]:
-        """Each file in the packed form, or what is wrong with it."""
-        return list(await asyncio.gather(*(self._run(self._decoders, self._read, up, modality) for up in uploads)))
+        """Each file in the packed form, or what is wrong with it.
+
+        Raises:
+            Problem: the sounds are longer together than a request's may be.
+        """
+        allowance = Allowance(self.limits.request_seconds)
+        outcomes = await asyncio.gather(
+            *(self._run(self._decoders, self._read, upload, modality, allowance) for upload in uploads)
+        )
+        if allowance.spent:
+            seconds = self.limits.request_seconds
+            raise Problem(
+                "upload-too-large",
+                f"The sounds of a request may last {seconds:,g} s together; send them in several requests.",
+                limit=seconds,
+            )
+        return list(outcomes)
 
     async def embed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality) -> Embedding:
         """h and z of decoded files."""
@@ -89,13 +106,18 @@ class Engine:
         for pool in (self._decoders, self._model, self._searchers):
             pool.shutdown()
 
-    def _read(self, upload: Upload, modality: Modality) -> npt.NDArray[Any] | MediaError:
+    def _read(self, upload: Upload, modality: Modality, allowance: Allowance) -> npt.NDArray[Any] | MediaError:
+        limits = self.limits
         try:
             if modality == "image":
-                return self.embedder.read_image(upload.data, name=upload.name, max_pixels=self.limits.pixels)
-            return self.embedder.read_sound(upload.data, name=upload.name, max_seconds=self.limits.seconds)
+                return self.embedder.read_image(upload.data, name=upload.name, max_pixels=limits.pixels)
+            return self.embedder.read_sound(
+                upload.data, name=upload.name, max_seconds=limits.seconds, allowance=allowance
+            )
         except MediaError as error:
             return error
+        except AllowanceSpent:
+            return MediaTooLarge(upload.name, "is one sound too many for a request; send it in another")
 
     async def _run(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, lambda: function(*arguments))

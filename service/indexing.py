@@ -21,6 +21,8 @@ from training.model.media import image, sound
 from training.model.media.source import MediaError
 from training.progress import track
 
+TOGETHER = 1800.0  # seconds of sound that are in memory at once; of one that is longer, all
+
 
 def build_catalogue(embedder: Embedder, source: Path, out: Path, splits: Sequence[str] | None = None) -> Summary:
     """Embed a rows file's or a folder's files into a catalogue; files that can't be read are left out and listed.
@@ -139,14 +141,46 @@ class _EntryEmbedder:
 
     def __call__(self, entries: Sequence[Entry]) -> list[Embedded | Unreadable]:
         """Vectors of entries of one modality, or why a file can't be used."""
-        decoded = list(self.pool.map(self._read, entries))
-        good = [result for result in decoded if not isinstance(result, Unreadable)]
+        return [result for group in self._groups(entries) for result in self._embed(group)]
+
+    def _groups(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+        """Entries that are decoded together: sounds as many as last `TOGETHER` seconds, as far as their files say."""
+        group: list[Entry] = []
+        seconds = 0.0
+        for entry, more in zip(entries, self.pool.map(self._seconds, entries), strict=True):
+            if group and seconds + more > TOGETHER:
+                yield group
+                group, seconds = [], 0.0
+            group.append(entry)
+            seconds += more
+        yield group
+
+    def _seconds(self, entry: Entry) -> float:
+        if entry.modality == "image":
+            return 0.0
+        if entry.duration is not None:
+            return entry.duration
+        try:
+            seconds = sound.sound_seconds(self.root / entry.path)
+        except MediaError:
+            return 0.0  # reading it says what is wrong
+        return sound.MAX_SECONDS if seconds is None else max(0.0, seconds - entry.start)
+
+    def _embed(self, entries: Sequence[Entry]) -> list[Embedded | Unreadable]:
+        # files may be longer than they say: what then finds no room is embedded by itself
+        allowance = sound.Allowance(TOGETHER) if len(entries) > 1 else None
+        decoded = list(self.pool.map(self._read, entries, [allowance] * len(entries)))
+        good = [result for result in decoded if isinstance(result, tuple)]
         arrays = [array for array, _ in good]
         embed = self.embedder.embed_images if entries[0].modality == "image" else self.embedder.embed_sounds
         vectors = iter(zip(embed(arrays).z, (media_type for _, media_type in good), strict=True))
-        return [result if isinstance(result, Unreadable) else Embedded(*next(vectors)) for result in decoded]
+        results = [Embedded(*next(vectors)) if isinstance(result, tuple) else result for result in decoded]
+        del decoded, good, arrays
+        return [result or self._embed([entry])[0] for entry, result in zip(entries, results, strict=True)]
 
-    def _read(self, entry: Entry) -> tuple[npt.NDArray[Any], str] | Unreadable:
+    def _read(
+        self, entry: Entry, allowance: sound.Allowance | None
+    ) -> tuple[npt.NDArray[Any], str] | Unreadable | None:
         file, config = self.root / entry.path, self.embedder.preprocessor.config
         try:
             if entry.modality == "image":
@@ -154,8 +188,15 @@ class _EntryEmbedder:
                     file, name=entry.path
                 )
             wave = sound.read_sound(
-                file, config.sample_rate, name=entry.path, start=entry.start, duration=entry.duration
+                file,
+                config.sample_rate,
+                name=entry.path,
+                start=entry.start,
+                duration=entry.duration,
+                allowance=allowance,
             )
             return wave, sound.sound_type(file, name=entry.path)
         except MediaError as error:
             return Unreadable(entry.path, str(error))
+        except sound.AllowanceSpent:
+            return None

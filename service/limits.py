@@ -22,6 +22,7 @@ class Limits:
     files: int = 64  # in a request
     pixels: int = 100_000_000  # of an image, checked before it is decoded
     seconds: float = 600.0  # of a sound
+    request_seconds: float = 1800.0  # of all the sounds of a request, which are in memory together
     k: int = 1000  # hits
 
 

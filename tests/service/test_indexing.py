@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from index.build import Embedded, Entry, Unreadable
 from index.local import LocalCatalogue
+from service import indexing
 from service.cli import main
 from service.indexing import find_entries
+from training.model.embedder import Embedder, Embedding
+from training.model.media.sound import sound_seconds
 
 Index = Callable[..., str]
 Serve = Callable[..., Any]
@@ -175,6 +181,42 @@ def test_a_link_out_of_the_folder_and_a_whole_path_are_found(index: Index, demo_
     (tmp_path / "set" / "rows.csv").write_text(f"split,image,sound,id\ntest,link.jpg,{sound},1\n")
     index(tmp_path / "set", "--out", tmp_path / "index")
     assert items(tmp_path / "index") == {f"elsewhere/{picture.name}": "1:image", f"elsewhere/{sound.name}": "1:sound"}
+
+
+def test_long_sounds_are_decoded_a_few_at_a_time(
+    demo_folder: Path, bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = Embedder(bundle_folder, "cpu")
+    whole = [Entry(file.name, "sound") for file in sorted(demo_folder.glob("sounds/*_test-*.wav"))[:5]]
+    parts = [Entry(entry.path, "sound", start=0.5, duration=1.0) for entry in whole]
+    gone = Entry("gone.wav", "sound")
+    entries = [*whole, *parts, gone]
+    lasting: list[float] = []
+    embed_sounds = embedder.embed_sounds
+
+    def embed(waves: list[npt.NDArray[np.int16]]) -> Embedding:
+        lasting.append(sum(map(len, waves)) / embedder.preprocessor.config.sample_rate)
+        return embed_sounds(waves)
+
+    monkeypatch.setattr(embedder, "embed_sounds", embed)
+    results = {}
+    longest = max(sound_seconds(demo_folder / "sounds" / entry.path) or 0 for entry in whole)
+    for together in (1800.0, 2 * longest, 0.1, 2.5 * longest):
+        monkeypatch.setattr(indexing, "TOGETHER", together)
+        if together == 2.5 * longest:  # the files lie
+            monkeypatch.setattr(indexing.sound, "sound_seconds", lambda *_: 0.01)
+        with indexing._EntryEmbedder(embedder, demo_folder / "sounds") as embed_entries:
+            results[together] = embed_entries(entries)
+        assert len(results[together]) == len(entries)
+        assert max(lasting) <= max(together, longest) + 1e-6
+        assert (len(lasting) == 1) == (together == 1800)
+        lasting.clear()
+    for found in results.values():
+        assert isinstance(found[-1], Unreadable)
+        for one, other in zip(found[:-1], results[1800.0][:-1], strict=True):
+            assert isinstance(one, Embedded)
+            assert isinstance(other, Embedded)
+            np.testing.assert_allclose(one.z, other.z, atol=1e-4)
 
 
 def test_splits_choose_the_rows(index: Index, demo_folder: Path, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from torch import Tensor
 from training.model.bundle import Bundle, load_bundle
 from training.model.device import autocast, place, resolve_device, resolve_precision
 from training.model.media.image import MAX_PIXELS, read_image
-from training.model.media.sound import MAX_SECONDS, read_sound
+from training.model.media.sound import MAX_SECONDS, Allowance, read_sound
 from training.model.media.source import Source
 from training.model.memory import Modality
-from training.model.preprocess import windows
+from training.model.preprocess import windows as cut_windows
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,17 @@ class Embedder:
         return read_image(source, self.preprocessor.config.image_size, name=name, max_pixels=max_pixels)
 
     def read_sound(
-        self, source: Source, *, name: str | None = None, max_seconds: float = MAX_SECONDS
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        max_seconds: float = MAX_SECONDS,
+        allowance: Allowance | None = None,
     ) -> npt.NDArray[np.int16]:
-        """Decode a sound file to the packed form, int16 `[L]`. Raises `MediaError`."""
-        return read_sound(source, self.preprocessor.config.sample_rate, name=name, max_seconds=max_seconds)
+        """Decode a sound file to the packed form, int16 `[L]`. Raises `MediaError`, and `AllowanceSpent`."""
+        return read_sound(
+            source, self.preprocessor.config.sample_rate, name=name, max_seconds=max_seconds, allowance=allowance
+        )
 
     def embed(self, sources: Sequence[Source], modality: Modality) -> Embedding:
         """Decode and embed files of one modality. Raises `MediaError` at the first that can't be used."""
@@ -99,12 +107,18 @@ class Embedder:
         windows."""
         if not len(waves):
             return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
-        samples = self.preprocessor.config.window_samples
-        cut = [windows(torch.tensor(wave), samples) for wave in waves]
-        h = []
-        for batch in torch.cat(cut).split(self.batch_size):
-            h.append(self._represent(self.preprocessor.sound(batch.to(self.device)), "sound"))
-        per_sound = torch.cat(h).split([len(pieces) for pieces in cut])
+        counts = [0] * len(waves)
+
+        def cut() -> Iterator[Tensor]:
+            for number, wave in enumerate(waves):
+                for window in _windows(wave, self.preprocessor.config.window_samples, self.batch_size):
+                    counts[number] += 1
+                    yield window
+
+        h, windows = [], cut()  # as they are needed: a long sound is never held twice
+        while batch := list(islice(windows, self.batch_size)):
+            h.append(self._represent(self.preprocessor.sound(torch.stack(batch).to(self.device)), "sound"))
+        per_sound = torch.cat(h).split(counts)
         return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]))
 
     def classify(self, h: npt.NDArray[np.float32], modality: Modality) -> npt.NDArray[np.float32]:
@@ -133,3 +147,12 @@ class Embedder:
         with torch.inference_mode():
             z = F.normalize(self.model.project(h.to(self.device)), dim=1)
             return Embedding(h.cpu().numpy(), z.cpu().numpy())
+
+
+def _windows(wave: npt.NDArray[np.int16], samples: int, many: int) -> Iterator[Tensor]:
+    """The windows of a wave, of which only so many (and one) are in memory at a time."""
+    whole = max(1, len(wave) // samples)
+    for first in range(0, whole, many):
+        last = first + many
+        # what is left over goes with the last whole window, so that one rule decides on it
+        yield from cut_windows(torch.tensor(wave[first * samples : last * samples if last < whole else None]), samples)

@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+import training.model.embedder as embedder_module
+from training.model import preprocess
 from training.model.bundle import Bundle
 from training.model.embedder import Embedder
 from training.model.media.source import MediaError
@@ -121,6 +123,33 @@ def test_a_long_sound_is_the_mean_of_its_windows(embedder: Embedder, waves: list
     np.testing.assert_allclose(whole.z, z / np.linalg.norm(z), atol=1e-4)
     mean_z = windows.z.mean(axis=0)
     assert np.abs(whole.z[0] - mean_z / np.linalg.norm(mean_z)).max() > 1e-3
+
+
+def test_a_long_sound_is_cut_as_it_is_needed(
+    bundle: Bundle, waves: list[npt.NDArray[np.int16]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = [np.concatenate([wave, *waves]) for wave in waves]
+    embedder = Embedder(bundle, device="cpu", precision="fp32", batch_size=3)
+    samples = embedder.preprocessor.config.window_samples
+    every = torch.cat([preprocess.windows(torch.tensor(wave), samples) for wave in sounds])
+    seen: list[torch.Tensor] = []
+    real_windows, real_sound = preprocess.windows, embedder.preprocessor.sound
+    sizes: list[int] = []
+
+    def cut(wave: torch.Tensor, samples: int) -> torch.Tensor:
+        sizes.append(len(wave))
+        return real_windows(wave, samples)
+
+    def sound(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(batch)
+        return real_sound(batch)
+
+    monkeypatch.setattr(embedder_module, "cut_windows", cut)
+    monkeypatch.setattr(embedder.preprocessor, "sound", sound)
+    embedder.embed_sounds(sounds)
+    assert max(sizes) < 4 * samples
+    assert {len(batch) for batch in seen[:-1]} == {3}
+    assert torch.equal(torch.cat(seen), every)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "auto"])

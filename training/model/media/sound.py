@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,30 @@ _TYPES = {
 }
 
 
+class AllowanceSpent(Exception):
+    """Sounds that may last only so long together last longer."""
+
+
+class Allowance:
+    """How many seconds several sounds may last together; to be shared by the threads that decode them."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self._lock = threading.Lock()
+
+    @property
+    def spent(self) -> bool:
+        """Whether more was asked of it than there was."""
+        return self.left < 0
+
+    def take(self, seconds: float) -> None:
+        """Raises `AllowanceSpent`: there is not that much left, now and from then on."""
+        with self._lock:
+            self.left = self.left - seconds if self.left >= seconds else -1.0
+            if self.spent:
+                raise AllowanceSpent
+
+
 def read_sound(
     source: Source,
     sample_rate: int,
@@ -51,6 +76,7 @@ def read_sound(
     start: float = 0.0,
     duration: float | None = None,
     max_seconds: float = MAX_SECONDS,
+    allowance: Allowance | None = None,
 ) -> npt.NDArray[np.int16]:
     """A sound file as one wave: the packed form, int16 `[L]` at `sample_rate` Hz.
 
@@ -64,9 +90,11 @@ def read_sound(
         start: seconds to leave out at the beginning.
         duration: seconds to keep after that, all when None.
         max_seconds: a longer stretch is refused.
+        allowance: what is kept is taken from it, where several sounds may last only so long together.
 
     Raises:
         MediaError: one sentence that names the file and the remedy.
+        AllowanceSpent: nothing is left of the allowance.
         ValueError: `start` is below 0, or `duration` is not above it.
     """
     if start < 0 or (duration is not None and duration <= 0):
@@ -83,6 +111,8 @@ def read_sound(
         kept += len(wanted)
         if kept > limit:
             raise MediaTooLarge(name, f"is longer than {max_seconds:g} s; cut it into shorter files")
+        if allowance is not None:
+            allowance.take(len(wanted) / sample_rate)
         if len(wanted):
             pieces.append(wanted)
         if last is not None and position >= last:
@@ -122,6 +152,15 @@ def decode_sound(source: Source, sample_rate: int, *, name: str | None = None) -
                 yield from resampler(frame)
         yield from resampler(None)
     check_packets(name, good, bad)
+
+
+def sound_seconds(source: Source, *, name: str | None = None) -> float | None:
+    """How long a file says it is, without decoding it; None where it does not say. Raises as `read_sound` does."""
+    with opened(source, name_of(source, name), _NOT_SOUND) as container:
+        claims = [stream.duration * stream.time_base for stream in container.streams.audio if stream.duration]
+        if container.duration:
+            claims.append(container.duration / av.time_base)
+        return float(max(claims)) if claims else None
 
 
 def sound_type(source: Source, *, name: str | None = None) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from training.model.media.sound import read_sound, sound_type
+from training.model.media.sound import Allowance, AllowanceSpent, read_sound, sound_seconds, sound_type
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
@@ -71,6 +71,26 @@ def test_a_tone_keeps_its_pitch_length_and_level(sound_files: Files, label: str)
     assert -1 <= len(wave) - RATE <= (0 if label in LOSSLESS else 0.06 * RATE)
     middle = wave[RATE // 4 : 3 * RATE // 4].astype(np.float64)
     assert middle.std() == pytest.approx(16_384 / 2**0.5, rel=0.01 if label in LOSSLESS else 0.06)
+
+
+@pytest.mark.parametrize("label", sorted({*LOSSLESS, *LOSSY} - {"ogg vorbis"}))  # FFmpeg writes its times wrong
+def test_a_file_says_how_long_it_is(sound_files: Files, label: str) -> None:
+    seconds = sound_seconds(sound_files[label])
+    assert seconds is not None
+    assert seconds == pytest.approx(len(read_sound(sound_files[label], RATE)) / RATE, abs=0.15)
+
+
+def test_several_sounds_share_an_allowance(sound_files: Files) -> None:
+    allowance = Allowance(2.5)
+    for _ in range(2):
+        read_sound(sound_files["wav"], RATE, allowance=allowance)
+    assert allowance.left == pytest.approx(0.5, abs=1e-3)
+    read_sound(sound_files["wav"], RATE, start=0.3, duration=0.25, allowance=allowance)  # only what is kept counts
+    assert not allowance.spent
+    for seconds in (0.5, 0.01):  # once it is spent there is nothing for anyone
+        with pytest.raises(AllowanceSpent):
+            read_sound(sound_files["flac"], RATE, duration=seconds, allowance=allowance)
+    assert allowance.spent
 
 
 def test_the_films_and_the_formats_are_all_covered(sound_files: Files) -> None:

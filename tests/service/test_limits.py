@@ -1,0 +1,71 @@
+"""Limits in force: what an engine is given is what it holds requests to, names in its errors, and reports."""
+
+from __future__ import annotations
+
+import io
+import threading
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.limits import Limits
+from service.server import address, listen, load_engine, make_server
+
+LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=7)
+
+
+@pytest.fixture(scope="module")
+def client(bundle_folder: Path, catalogue_folder: Path) -> Iterator[httpx.Client]:
+    engine = load_engine(bundle_folder, catalogue_folder, "cpu")
+    engine.limits = LIMITS
+    server = make_server(engine)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with httpx.Client(base_url=address(listener), timeout=60) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def silence(seconds: float) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(22_050)
+        stream.writeframes(bytes(2 * round(22_050 * seconds)))
+    return out.getvalue()
+
+
+def sounds(*seconds: float) -> list[tuple[str, Any]]:
+    return [("sound", (f"{place}.wav", silence(length))) for place, length in enumerate(seconds)]
+
+
+def test_they_are_reported(client: httpx.Client) -> None:
+    limits = client.get("/v1/model").json()["limits"]
+    assert limits["request_seconds"] == 10
+    assert (limits["k"], limits["seconds"]) == (7, 4)
+
+
+@pytest.mark.parametrize("path", ["/v1/embed", "/v1/classify", "/v1/search/images"])
+def test_sounds_last_only_so_long_together(client: httpx.Client, path: str) -> None:
+    assert client.post(path, files=sounds(3.3, 3.3, 3.3)).status_code == 200
+    answer = client.post(path, files=sounds(3.3, 3.3, 3.5, 0.1))
+    assert answer.status_code == 413
+    document = answer.json()
+    assert document["type"] == "urn:bma:problem:upload-too-large"
+    assert document["detail"] == "The sounds of a request may last 10 s together; send them in several requests."
+    assert document["limit"] == 10
+
+
+def test_a_sound_too_long_by_itself_leaves_the_others(client: httpx.Client) -> None:
+    first, second = client.post("/v1/embed", files=sounds(5.0, 1.0)).json()["results"]
+    assert "is longer than 4 s" in first["error"]["detail"]
+    assert len(second["z"]) == 128
