@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -19,6 +20,10 @@ class MetricsLog:
     """Keeps the scalars of each step on the device and writes them every 10 steps or every second.
 
     Opened anew at `first_step`, it drops what an earlier run wrote from there on, so that each step stands in it once.
+
+    Attributes:
+        last: the scalars of the last step that is written.
+        diverged: the first step that is written with a loss that is not a number or infinite, and that loss.
     """
 
     def __init__(self, file: Path, first_step: int, steps: int, batch_items: int) -> None:
@@ -28,6 +33,8 @@ class MetricsLog:
         self.stream = file.open("a", encoding="utf-8")
         self.batch_items = batch_items
         self.waiting: list[tuple[int, dict[str, Tensor]]] = []
+        self.last: dict[str, float] = {}
+        self.diverged: tuple[int, float] | None = None
         self.bar = bar("training", steps, "step")
         self.bar.update(first_step)
         self.flushed = time.perf_counter()
@@ -39,8 +46,7 @@ class MetricsLog:
             self.flush()
 
     def flush(self) -> dict[str, float]:
-        """Write what waits; returns the last step's scalars."""
-        last: dict[str, float] = {}
+        """Write what waits; returns the scalars of the last step, whenever it was written."""
         if self.waiting:
             steps = [step for step, _ in self.waiting]
             table = torch.stack([torch.stack([value.float() for value in row.values()]) for _, row in self.waiting])
@@ -49,14 +55,16 @@ class MetricsLog:
             rate = len(steps) * self.batch_items / max(now - self.flushed, 1e-9)
             self.flushed = now
             for (step, names), values in zip(self.waiting, rows, strict=True):
-                last = dict(zip(names, values, strict=True))
-                record = {"step": step, **last, "samples_per_second": round(rate, 1)}
+                self.last = dict(zip(names, values, strict=True))
+                if self.diverged is None and not math.isfinite(self.last["loss"]):
+                    self.diverged = step, self.last["loss"]
+                record = {"step": step, **self.last, "samples_per_second": round(rate, 1)}
                 self.stream.write(json.dumps(record) + "\n")
             self.stream.flush()
             self.bar.update(len(steps))
-            self.bar.set_postfix_str(f"loss {last['loss']:.3f}, {rate:.0f} samples/s")
+            self.bar.set_postfix_str(f"loss {self.last['loss']:.3f}, {rate:.0f} samples/s")
             self.waiting.clear()
-        return last
+        return self.last
 
     def close(self) -> None:
         """Write what waits and end the bar."""

@@ -7,11 +7,8 @@ import json
 import math
 import platform
 import shlex
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +21,9 @@ from training.checkpoint import Checkpoints
 from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import Features
+from training.interrupt import Interrupted, Interruption
 from training.log import MetricsLog
-from training.model.bundle import MODALITIES, Bundle, load_bundle
+from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
 from training.model.device import place, resolve_device, resolve_precision
 from training.model.embedder import Embedder
@@ -43,10 +41,6 @@ class RunError(ValueError):
     """A run that can't start or go on; `str()` is one sentence with the remedy."""
 
 
-class Interrupted(Exception):
-    """Ctrl-C: the run has stopped after a step and left a checkpoint."""
-
-
 def train(
     data: PackedData,
     out: Path,
@@ -54,6 +48,8 @@ def train(
     device: str = "auto",
     resume: bool = False,
     source: str = "DATA",
+    *,
+    how_to_resume: str = "",
 ) -> Bundle:
     """Train a model; the run's folder holds config.json, metrics.jsonl, checkpoints/ and in the end the bundle model/.
 
@@ -64,38 +60,56 @@ def train(
         device: auto, cpu, cuda or cuda:N.
         resume: go on from the folder's last checkpoint; a finished run is returned as it is.
         source: how the user named the data, for the sentence that says how to resume.
+        how_to_resume: says it instead, as "go on with: {how_to_resume}".
 
     Raises:
-        RunError: the folder holds another run, or the loss is not a number.
+        RunError: the folder holds another run, the loss is not a number, or the bundle can't be written.
         DataError: the data can't train this configuration.
         CheckpointError: a checkpoint can't be written or read.
-        Interrupted: after Ctrl-C; the checkpoint is on disk.
+        Interrupted: after Ctrl-C or SIGTERM, with what is on disk.
     """
+    hint = how_to_resume or resume_command(["bma"], source, out, device)
     where = resolve_device(device)
     keep_freed_memory()
-    _claim(out, config, data, resume)
-    if resume and (out / "model").is_dir():
-        return load_bundle(out / "model")
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-        loop = _Loop(data, out, config, where)
-        with _interruptible() as stop:
-            loop.run(stop, shlex.join(["bma", "train", "--data", source, "--out", str(out), "--resume"]))
-        return loop.finish()
+    with Interruption().taken() as stop:
+        begun = _is_begun(out, config, data, resume)
+        if begun and (out / "model").is_dir():
+            return load_bundle(out / "model")
+        try:
+            feeder = Feeder(data, config, where)  # refuses data that can't train this, before anything is on disk
+            if not begun:
+                _claim(out, config, data)
+            with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+                loop = _Loop(data, feeder, out, config, where)
+                with stop.noted():
+                    loop.run(stop)
+                return loop.finish()
+        except KeyboardInterrupt:
+            raise Interrupted(_what_is_left(out, config, hint)) from None
+        except BundleError as error:
+            raise RunError(f"{error}, and go on with: {hint}") from None
+
+
+def resume_command(program: list[str], source: str, out: Path, device: str = "auto") -> str:
+    """The command line that goes on with a run."""
+    chosen = [] if device == "auto" else ["--device", device]
+    return shlex.join([*program, "train", "--data", source, "--out", str(out), *chosen, "--resume"])
 
 
 class _Loop:
-    def __init__(self, data: PackedData, out: Path, config: TrainingConfig, device: torch.device) -> None:
-        self.data, self.out, self.config, self.device = data, out, config, device
+    def __init__(
+        self, data: PackedData, feeder: Feeder, out: Path, config: TrainingConfig, device: torch.device
+    ) -> None:
+        self.data, self.feeder, self.out, self.config, self.device = data, feeder, out, config, device
         self.dtype = resolve_precision(config.precision, device)
-        self.feeder = Feeder(data, config, device)
         self.preprocessor = make_preprocessor(data, config.preprocess_config).to(device)
         torch.manual_seed(config.seed)
         self.model = place(BMAModel(config.model_config), device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
         self.checkpoints = Checkpoints(out / "checkpoints")
 
-    def run(self, stop: list[bool], how_to_resume: str) -> None:
-        """Steps until the end or until `stop` holds something."""
+    def run(self, stop: Interruption) -> None:
+        """Steps until the end or until `stop` is true."""
         config = self.config
         done = self.checkpoints.load_last(self.model, self.optimizer)
         if done == 0:  # proves, before hours of work, that checkpoints can be written
@@ -115,18 +129,30 @@ class _Loop:
                 self.optimizer.step()
                 log.add(step, losses)
                 due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps
-                if due or stop:
-                    last = log.flush()
-                    if last and not math.isfinite(last["loss"]):
-                        raise RunError(
-                            f"the loss is {last['loss']} at step {step}; checkpoints before it are in "
-                            f"{self.checkpoints.folder}: lower learning_rate, or set precision=fp32, in a new run"
-                        )
+                due = due or bool(stop)
+                if due:
+                    log.flush()
+                self._refuse_divergence(log, step, with_weights=due)
+                if due:
                     self.checkpoints.save(step + 1, self.model, self.optimizer)
-                if stop and step + 1 < config.steps:
-                    raise Interrupted(f"stopped after step {step + 1} of {config.steps}; go on with: {how_to_resume}")
+                if stop:
+                    raise KeyboardInterrupt
         finally:
             log.close()
+
+    def _refuse_divergence(self, log: MetricsLog, step: int, with_weights: bool) -> None:
+        """No checkpoint, and so no bundle, holds what is not a number: not even where one step broke the weights and
+        the next would show it in the loss."""
+        what = ""
+        if log.diverged:
+            what = f"the loss is {log.diverged[1]} at step {log.diverged[0]}"
+        elif with_weights and not all(bool(tensor.isfinite().all()) for tensor in self.model.state_dict().values()):
+            what = f"step {step} made weights that are not finite numbers"
+        if what:
+            raise RunError(
+                f"{what}; checkpoints before it are in {self.checkpoints.folder}: "
+                "lower learning_rate, or set precision=fp32, in a new run"
+            )
 
     def finish(self) -> Bundle:
         """Fit the class heads and write the bundle."""
@@ -215,52 +241,54 @@ def unpaired_weight(config: TrainingConfig, step: int) -> float:
     return config.unpaired_weight * (min(1.0, step / ramp) if ramp else 1.0)
 
 
-def _claim(out: Path, config: TrainingConfig, data: PackedData, resume: bool) -> None:
-    """Make the run's folder ours, or see that it already is."""
+def _is_begun(out: Path, config: TrainingConfig, data: PackedData, resume: bool) -> bool:
+    """Whether the folder holds this run with a checkpoint to go on from. A run that never got to one gives way."""
     file = out / "config.json"
-    mine = {**config.to_dict(), "data_fingerprint": data.fingerprint}
+    begun = (out / "model").exists() or any((out / "checkpoints").glob("step-*"))
     if file.is_file():
-        if not resume:
+        if begun and not resume:
             raise RunError(f"{out} already holds a run; go on with --resume, or name another folder with --out")
         try:
             theirs = dict(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{file} can't be read ({error}); name another folder with --out") from None
-        for key, value in mine.items():
+        if "data_fingerprint" not in theirs:
+            raise RunError(f"{file} is not a training run's; name another folder with --out")
+        for key, value in _identity(config, data).items() if begun else ():
             if theirs.get(key) != value:
                 raise RunError(
                     f"{out} was started with {key}={theirs.get(key)}, not {value}; resume it with its own values"
                 )
-        return
-    if resume and any((out / "checkpoints").glob("step-*")):
+    elif begun:
         raise RunError(f"{file} is missing, so the run in {out} can't be resumed; name another folder with --out")
+    return begun
+
+
+def _claim(out: Path, config: TrainingConfig, data: PackedData) -> None:
+    file = out / "config.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
+        draft = file.with_name(f".{file.name}")
+        draft.write_text(json.dumps(_identity(config, data), indent=2) + "\n", encoding="utf-8")
+        draft.replace(file)
     except OSError as error:
         raise RunError(f"{out} can't be written ({error.strerror}); name another folder with --out") from None
 
 
+def _identity(config: TrainingConfig, data: PackedData) -> dict[str, Any]:
+    return {**config.to_dict(), "data_fingerprint": data.fingerprint}
+
+
+def _what_is_left(out: Path, config: TrainingConfig, hint: str) -> str:
+    """What an interrupted run has on disk, and how to go on."""
+    if not (out / "config.json").is_file():
+        return f"stopped before the run began; nothing is in {out} yet, run the same command again"
+    files = Checkpoints(out / "checkpoints").files()
+    done = int(files[-1].stem.removeprefix("step-")) if files else 0
+    if done == 0:
+        return f"stopped before the first checkpoint; {out} holds the configuration; go on with: {hint}"
+    return f"stopped after step {done} of {config.steps}; its checkpoint is in {files[-1].parent}; go on with: {hint}"
+
+
 def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[bool]]:
-    """Ctrl-C is noted and answered after the step; a second one stops at once."""
-    stop: list[bool] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if stop:
-            raise KeyboardInterrupt
-        stop.append(True)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: no signals to take
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -66,6 +66,19 @@ def test_flush_gives_the_last_steps_scalars(file: Path) -> None:
     log.close()
 
 
+def test_what_add_has_written_is_not_forgotten(file: Path) -> None:
+    log = MetricsLog(file, 0, 100, 8)
+    for step in range(10):
+        log.add(step, {"loss": torch.tensor(float("inf") if step == 4 else 2.0)})
+    assert len(read(file)) == 10
+    assert log.flush() == {"loss": 2.0}
+    assert log.diverged == (4, float("inf"))
+    log.add(10, {"loss": torch.tensor(float("nan"))})
+    log.flush()
+    assert log.diverged == (4, float("inf"))
+    log.close()
+
+
 def test_the_rate_counts_items(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)

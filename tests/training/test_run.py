@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import training.log
 import training.run
 from training.batch import DataError
 from training.checkpoint import Checkpoints
@@ -20,10 +20,10 @@ from training.data.packed import PackedData
 from training.data.rows import Row, read_rows, write_rows
 from training.evaluate import evaluate
 from training.features import Features
-from training.model.bundle import load_bundle
+from training.model.bundle import Bundle, BundleError, load_bundle
 from training.model.embedder import Embedder
 from training.objective import Objective
-from training.run import Interrupted, RunError, learning_rate, make_preprocessor, read_config, train, unpaired_weight
+from training.run import RunError, learning_rate, make_preprocessor, read_config, train, unpaired_weight
 
 TinyConfig = Callable[..., TrainingConfig]
 
@@ -160,32 +160,6 @@ def test_a_broken_newest_checkpoint_costs_only_its_steps(
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
-def test_an_interrupted_run_checkpoints_the_step_it_was_in(
-    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import signal
-
-    original = training.run.unpaired_weight
-
-    def press_ctrl_c(config: TrainingConfig, step: int) -> float:
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(config, step)
-
-    monkeypatch.setattr(training.run, "unpaired_weight", press_ctrl_c)
-    before = signal.getsignal(signal.SIGINT)
-    config = tiny_config(checkpoint_every=100)
-    out = tmp_path / "a run"
-    with pytest.raises(Interrupted) as stopped:
-        train(tiny_data, out, config, device="cpu", source="my data")
-    assert str(stopped.value) == (
-        f"stopped after step 3 of 6; go on with: bma train --data 'my data' --out '{out}' --resume"
-    )
-    assert signal.getsignal(signal.SIGINT) is before
-    assert [record["step"] for record in metrics(out)] == [0, 1, 2]
-    assert Checkpoints(out / "checkpoints").files()[-1].name == "step-00000003.safetensors"
-
-
 def test_resuming_a_finished_run_gives_its_bundle_and_changes_nothing(tiny_run: Path, tiny_data: PackedData) -> None:
     before = {file: file.stat().st_mtime_ns for file in tiny_run.rglob("*")}
     bundle = train(tiny_data, tiny_run, read_config(tiny_run), device="cpu", resume=True)
@@ -250,11 +224,86 @@ def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_saved(
 ) -> None:
     calls = Objective.__call__
     monkeypatch.setattr(Objective, "__call__", lambda self, *a: {k: v * math.nan for k, v in calls(self, *a).items()})
-    with pytest.raises(RunError, match=r"the loss is nan at step 1; .* lower learning_rate, or set precision=fp32"):
+    with pytest.raises(RunError, match=r"the loss is nan at step 0; .* lower learning_rate, or set precision=fp32"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
     assert [file.name for file in Checkpoints(tmp_path / "run" / "checkpoints").files()] == [
         "step-00000000.safetensors"
     ]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1000.0])
+def test_no_checkpoint_is_written_after_a_loss_that_is_not_a_number(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Nor where the log has just been written, in the very step that is due for a checkpoint."""
+    calls = Objective.__call__
+    steps = iter(range(100))
+
+    def call(self: Objective, *arguments: Any) -> Any:
+        factor = math.nan if next(steps) >= 3 else 1.0
+        return {key: value * factor for key, value in calls(self, *arguments).items()}
+
+    monkeypatch.setattr(Objective, "__call__", call)
+    monkeypatch.setattr(training.log, "FLUSH_SECONDS", seconds)
+    with pytest.raises(RunError, match="the loss is nan at step 3; "):
+        train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    files = Checkpoints(tmp_path / "run" / "checkpoints").files()
+    assert [file.name for file in files] == ["step-00000000.safetensors", "step-00000002.safetensors"]
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_weights_that_are_not_numbers_are_not_saved_though_the_loss_was_one(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = training.run.learning_rate
+    monkeypatch.setattr(training.run, "learning_rate", lambda c, step: math.inf if step == 5 else rates(c, step))
+    with pytest.raises(RunError, match="step 5 made weights that are not finite numbers; checkpoints before it are in"):
+        train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    files = Checkpoints(tmp_path / "run" / "checkpoints").files()
+    assert files[-1].name == "step-00000004.safetensors"
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("where", ["Feeder", "make_preprocessor"])
+def test_a_start_that_failed_does_not_block_the_corrected_one(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise DataError("not enough")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.run, where, fail)
+        with pytest.raises(DataError, match="not enough"):
+            train(tiny_data, tmp_path / "run", tiny_config(unpaired="images"), device="cpu")
+    assert (tmp_path / "run").exists() == (where != "Feeder")
+    train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu")
+    assert read_config(tmp_path / "run").unpaired == "none"
+
+
+@pytest.mark.parametrize("content", ['{"name": "my web site"}', '{"schema": 1, "model": {}}'])
+def test_a_configuration_of_something_else_is_not_overwritten(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "config.json").write_text(content)
+    for resume in (False, True):
+        with pytest.raises(RunError, match=r"config.json is not a training run's; name another folder"):
+            train(tiny_data, tmp_path, tiny_config(), device="cpu", resume=resume)
+    assert (tmp_path / "config.json").read_text() == content
+
+
+def test_a_bundle_that_can_not_be_written_says_how_to_go_on(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+
+    def full(self: Bundle, path: Path) -> None:
+        raise BundleError(f"the bundle could not be written to {path}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bundle, "save", full)
+        with pytest.raises(RunError, match=f"written to {out / 'model'}, and go on with: bma train .* --resume"):
+            train(tiny_data, out, tiny_config(steps=1), device="cpu")
+    assert train(tiny_data, out, tiny_config(steps=1), device="cpu", resume=True).fingerprint
 
 
 def test_data_without_what_is_asked_for_is_refused(tiny_rows: Path, tmp_path: Path, tiny_config: TinyConfig) -> None:
