@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def add_commands(commands: Any) -> None:
     )
     train.add_argument("--preset", choices=("paper", "small", "demo"), help="where the keys start (default small)")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
-    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint, with the run's own keys")
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint with the run's own keys")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     train.set_defaults(run=run_train)
 
@@ -106,21 +108,52 @@ def data_pack(arguments: argparse.Namespace) -> None:
 
 def run_train(arguments: argparse.Namespace) -> None:
     """`bma train`."""
-    from training.config import TrainingConfig, make_config
+    from training.config import make_config
     from training.data.pack import open_data
-    from training.run import RunError, read_config, train
+    from training.interrupt import Interruption
+    from training.run import resume_command, train
 
-    config: TrainingConfig
-    if arguments.resume and (arguments.out / "config.json").is_file():
-        if arguments.preset or arguments.set:
-            raise RunError("--resume goes on with the run's own keys; leave out --preset and --set")
-        config = read_config(arguments.out)
+    out = arguments.out
+    if arguments.resume and (out / "config.json").is_file():
+        config = resumed_config(out, arguments.preset, arguments.set)
     else:
         config = make_config(arguments.preset or "small", arguments.set)
-    data = open_data(arguments.data, config.image_size, config.sample_rate)
-    say_unreadable(data)
-    bundle = train(data, arguments.out, config, arguments.device, arguments.resume, str(arguments.data))
-    print(f"{arguments.out / 'model'} holds {bundle.name}")
+    with Interruption().taken():
+        data = open_data(arguments.data, config.image_size, config.sample_rate)
+        say_unreadable(data)
+        hint = resume_command(program(), str(arguments.data), out, arguments.device)
+        bundle = train(data, out, config, arguments.device, arguments.resume, how_to_resume=hint)
+    print(f"{out / 'model'} holds {bundle.name}")
+
+
+def resumed_config(out: Path, preset: str | None, overrides: list[str]) -> Any:
+    """A run's own configuration. A preset, or keys without one, may be named again if they say the same."""
+    from training.config import make_config, parse_overrides
+    from training.run import RunError, read_config
+
+    config = read_config(out)
+    asked = make_config(preset, overrides).to_dict() if preset else parse_overrides(overrides)
+    own = config.to_dict()
+    differing = [f"{key}={own[key]}, not {value}" for key, value in asked.items() if own[key] != value]
+    if preset and preset != own["preset"]:
+        differing = [f"preset={own['preset']}, not {preset}"]  # and every key with it
+    if differing:
+        raise RunError(
+            f"{out} was started with {'; with '.join(differing)}: "
+            "leave out --preset and --set to go on with its own keys"
+        )
+    return config
+
+
+def program() -> list[str]:
+    """How this command was called, for sentences that name a command to run."""
+    called = Path(sys.argv[0])
+    if called.name == "cli.py":
+        return [sys.executable, "-m", "service.cli"]
+    on_path = shutil.which("bma")
+    if called.name != "bma" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return ["bma"]
+    return [str(called)]
 
 
 def run_evaluate(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,8 @@
 """`bma train` as a process: stopped with Ctrl-C, killed, resumed; exit statuses and sentences."""
 
 import json
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import training.commands
 from service.cli import main
 from training.config import TrainingConfig
 from training.data.packed import PackedData
@@ -47,6 +50,7 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in record.items() if key != "samples_per_second"} for record in records]
 
 
+OWN_KEYS = ": leave out --preset and --set to go on with its own keys"
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -80,24 +84,27 @@ def resume(data: Path, out: Path) -> int:
     return main(["train", "--data", str(data), "--out", str(out), "--device", "cpu", "--resume"])
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(
-    start: Start, tiny_data: PackedData, tmp_path: Path, expected: list[dict[str, Any]]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_leave_a_checkpoint_and_say_how_to_go_on(
+    start: Start, tmp_path: Path, expected: list[dict[str, Any]], number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
     process = start()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     (sentence,) = stderr.splitlines()
     assert sentence.startswith("bma: stopped after step ")
-    assert sentence.endswith(f"go on with: bma train --data {tiny_data.folder} --out {out} --resume")
+    told, command = sentence.split("; go on with: ")
+    assert told.endswith(f"; its checkpoint is in {out / 'checkpoints'}")
     done = int(sentence.split()[4])
     assert 20 <= done < STEPS
     assert (out / "checkpoints" / f"step-{done:08d}.safetensors").is_file()
     assert read_metrics(out) == expected[:done]
     assert not (out / "model").exists()
 
-    assert resume(tiny_data.folder, out) == 0
+    root = Path(__file__).parents[2]
+    assert subprocess.run(shlex.split(command), cwd=root, check=False).returncode == 0  # it runs as it is printed
     assert read_metrics(out) == expected
     assert (out / "model" / "config.json").is_file()
 
@@ -126,8 +133,12 @@ def test_resuming_a_finished_run_exits_0(
     ("arguments", "sentence"),
     [
         ([], "already holds a run; go on with --resume, or name another folder with --out"),
-        (["--resume", "--set", "steps=9"], "--resume goes on with the run's own keys; leave out --preset and --set"),
-        (["--resume", "--preset", "paper"], "--resume goes on with the run's own keys; leave out --preset and --set"),
+        (["--resume", "--set", "steps=9"], f"was started with steps=40, not 9{OWN_KEYS}"),
+        (["--resume", "--preset", "paper"], f"was started with preset=small, not paper{OWN_KEYS}"),
+        (
+            ["--resume", "--set", "slots=9", "--set", "seed=0", "--set", "width=1"],
+            f"was started with slots=8, not 9; with width=0.03125, not 1.0{OWN_KEYS}",
+        ),
     ],
 )
 def test_what_can_not_be_done_with_a_finished_run_is_one_sentence(
@@ -143,6 +154,35 @@ def test_what_can_not_be_done_with_a_finished_run_is_one_sentence(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bma: ")
     assert line.endswith(sentence)
+
+
+def test_the_same_command_with_resume_goes_on_and_ends_a_finished_run_with_0(
+    tiny_data: PackedData, tmp_path: Path, overrides: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--data", str(tiny_data.folder), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    command += [*overrides, "--set", "steps=2"]
+    for more in ([], ["--resume"], ["--resume", "--set", "seed=0"]):
+        assert main([*command, *more]) == 0
+        assert "holds bma-small-" in capsys.readouterr().out
+    assert main([*command[:7], "--resume", "--set", "steps=2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "program"),
+    [
+        (".venv/bin/bma", None, [".venv/bin/bma"]),
+        (".venv/bin/bma", "/usr/bin/bma", [".venv/bin/bma"]),
+        ("/usr/bin/bma", "/usr/bin/bma", ["bma"]),
+        ("/home/me/bma-memory/service/cli.py", None, [sys.executable, "-m", "service.cli"]),
+        ("/usr/bin/pytest", None, ["bma"]),
+    ],
+)
+def test_hints_name_the_program_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, called: str, on_path: str | None, program: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(shutil, "which", lambda name: on_path)
+    assert training.commands.program() == program
 
 
 @pytest.mark.parametrize(
