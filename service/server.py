@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import ipaddress
 import os
@@ -38,13 +39,23 @@ def load_engine(model: Path, index: Path | None, device: str = "auto", precision
 
     Raises:
         BundleError, CatalogueError: one can't be used, or they do not belong together.
+        ServeError: the model does not compute.
     """
     embedder = Embedder(model, device, precision)
     catalogue = None
     if index is not None:
         catalogue = LocalCatalogue.open(index)
         check_fingerprint(catalogue, embedder, index)
-    return Engine(embedder, catalogue, Limits())
+    engine = Engine(embedder, catalogue, Limits())
+    try:
+        asyncio.run(engine.self_test())
+    except Exception as error:  # whatever is wrong, the model can't be served
+        engine.close()
+        raise ServeError(
+            f"{model} fails its self-test ({' '.join(str(error).split())}); "
+            "choose another --device or --precision, or train it again"
+        ) from error
+    return engine
 
 
 def make_server(engine: Engine) -> uvicorn.Server:

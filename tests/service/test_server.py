@@ -97,6 +97,20 @@ def test_a_catalogue_of_another_bundle_is_refused(sentence: Sentence, bundle_fol
     assert "build it again" in words
 
 
+def test_a_model_that_does_not_compute_is_not_announced(
+    sentence: Sentence, bundle_folder: Path, tmp_path: Path
+) -> None:
+    from training.model.bundle import load_bundle
+
+    bundle = load_bundle(bundle_folder)
+    for weight in bundle.model.parameters():
+        weight.data.fill_(float("nan"))
+    bundle.save(tmp_path / "broken")
+    words = sentence("--port", "0", "--model", tmp_path / "broken")
+    assert f"{tmp_path / 'broken'} fails its self-test (the model's answer is not a number); " in words
+    assert "train it again" in words
+
+
 def test_a_signal_ends_it_after_what_has_begun(bundle_folder: Path, demo_folder: Path) -> None:
     """SIGTERM here; every other server of the tests is ended with Ctrl-C and must exit with 0."""
     root = Path(__file__).parents[2]
