@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,12 @@ class ProblemDocument(BaseModel):
     title: str = Field(examples=["The file is damaged"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["dog.jpg is damaged (image file is truncated); export or download it again."])
+
+
+def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Errors for a path's `responses`, each status with what it means."""
+    content = {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}
+    return {status: {"description": what, "content": content} for status, what in described.items()}
 
 
 class Embedded(Schema):

@@ -14,16 +14,15 @@ from service.api.parameters import FilterText, parse_filter
 from service.api.uploads import engine_of
 from service.engine import Engine
 from service.problems import Problem, media_problem
-from service.schemas import ItemAnswer, ItemsAnswer, ProblemDocument
+from service.schemas import ItemAnswer, ItemsAnswer, problems
 from training.model.media.source import MediaError
 from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
 
-NOT_FOUND = {
-    "description": "No such item, or its file is gone",
-    "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
-}
+NO_CATALOGUE = {409: "The service has no catalogue"}
+INVALID = {422: "A parameter that makes no sense"}
+NOT_FOUND = {404: "No such item, or its file is gone"}
 
-router = APIRouter(prefix="/v1/items", tags=["items"], responses={404: NOT_FOUND})
+router = APIRouter(prefix="/v1/items", tags=["items"], responses=problems(NO_CATALOGUE | INVALID))
 
 EngineDependency = Annotated[Engine, Depends(engine_of)]
 Id = Annotated[str, Path(description="The item's id.", examples=["test-0042:image"])]
@@ -47,7 +46,7 @@ async def list_items(
     return ItemsAnswer(items=list(map(_answer, page.items)), cursor=page.cursor)
 
 
-@router.get("/{id}", summary="An item")
+@router.get("/{id}", summary="An item", responses=problems(NOT_FOUND))
 async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     """What the catalogue knows of an item."""
     return _answer(await _find(engine, id))
@@ -58,7 +57,11 @@ async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     "/{id}/content",
     summary="An item's file",
     response_class=FileResponse,
-    responses={200: {"description": "The file as it is", "content": {"image/*": {}, "audio/*": {}, "video/*": {}}}},
+    responses={
+        200: {"description": "The file as it is", "content": {"image/*": {}, "audio/*": {}, "video/*": {}}},
+        206: {"description": "The range of it that was asked for"},
+        **problems(NOT_FOUND | {416: "The file has no such range"}),
+    },
 )
 async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
@@ -72,7 +75,8 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     summary="A small picture of an item",
     response_class=Response,
     responses={
-        200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}}
+        200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}},
+        **problems(NOT_FOUND),
     },
 )
 async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:

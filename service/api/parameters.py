@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import Query
 
 from index.filter import Filter, FilterError
+from service.limits import Limits
 from service.problems import Problem
 
-K = Annotated[int, Query(ge=1, le=1000, description="How many hits for each file.")]
+K = Annotated[int, Query(ge=1, description="How many hits for each file.", json_schema_extra={"maximum": Limits.k})]
 FilterText = Annotated[
     str | None,
     Query(
@@ -27,3 +28,9 @@ def parse_filter(text: str | None) -> Filter | None:
         return Filter.parse(text)
     except FilterError as error:
         raise Problem("invalid-request", f"{error}.") from None
+
+
+def check_k(k: int, limits: Limits) -> None:
+    """More hits than the limit are a 422."""
+    if k > limits.k:
+        raise Problem("invalid-request", f"query 'k': input should be at most {limits.k}.", limit=limits.k)

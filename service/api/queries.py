@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query
 
 from index.catalogue import Hit
 from service.api.items import links
-from service.api.parameters import FilterText, K, parse_filter
+from service.api.parameters import FilterText, K, check_k, parse_filter
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine, Upload
 from service.problems import Problem, media_problem
@@ -26,23 +26,20 @@ from service.schemas import (
     SearchAnswer,
     Searched,
     SearchHit,
+    problems,
 )
 from training.model.media.source import MediaError
 from training.model.memory import Modality
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": what,
-        "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
+ERRORS = problems(
+    {
+        400: "The body can't be parsed",
+        409: "The model has no class head, or the service no catalogue",
+        413: "Too large, too long or too many files",
+        415: "Not a format that is read",
+        422: "No file, a damaged or empty one, or a parameter out of range",
     }
-    for status, what in (
-        (400, "The body can't be parsed"),
-        (409, "The model has no class head, or the service no catalogue"),
-        (413, "Too large or too many files"),
-        (415, "Not a format that is read"),
-        (422, "No file, a damaged or empty one, or a parameter out of range"),
-    )
-}
+)
 
 router = APIRouter(prefix="/v1", tags=["queries"], responses=ERRORS)
 
@@ -130,6 +127,7 @@ async def search_sounds(
 async def _search(
     engine: Engine, image: list[Any], sound: list[Any], target: Modality, k: int, filter_text: str | None
 ) -> SearchAnswer:
+    check_k(k, engine.limits)
     uploads, modality = await read_uploads(engine, image, sound)
     if engine.catalogue is None:
         raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from service.api.uploads import engine_of
 from service.engine import Engine
 from service.problems import Problem, log
-from service.schemas import ModelAnswer, Status
+from service.schemas import ModelAnswer, Status, problems
 from training.model.memory import Modality
 
 router = APIRouter(tags=["status"])
@@ -24,7 +24,7 @@ async def healthz() -> Status:
     return Status(status="ok")
 
 
-@router.get("/readyz", summary="Whether it can answer queries")
+@router.get("/readyz", summary="Whether it can answer queries", responses=problems({503: "It can not"}))
 async def readyz(engine: EngineDependency) -> Status:
     """Runs a real forward pass of both encoders."""
     try:

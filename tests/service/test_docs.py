@@ -80,3 +80,32 @@ def test_modules_import_only_each_other(http: httpx.Client) -> None:
         assert all(module.startswith("./") for module in imports)
         left += [module.removeprefix("./") for module in imports if module.removeprefix("./") not in seen]
     assert len(seen) > 1
+
+
+QUERY_ERRORS = {"400", "409", "413", "415", "422"}
+DOCUMENTED = {
+    "/v1/embed": QUERY_ERRORS,
+    "/v1/classify": QUERY_ERRORS,
+    "/v1/search/images": QUERY_ERRORS,
+    "/v1/search/sounds": QUERY_ERRORS,
+    "/v1/items": {"409", "422"},
+    "/v1/items/{id}": {"404", "409", "422"},
+    "/v1/items/{id}/content": {"404", "409", "416", "422"},
+    "/v1/items/{id}/thumbnail": {"404", "409", "422"},
+    "/healthz": set(),
+    "/readyz": {"503"},
+    "/v1/model": set(),
+}
+
+
+def test_every_error_is_documented_as_the_problem_that_it_is(http: httpx.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    found = {}
+    for path, operations in paths.items():
+        (operation,) = operations.values()
+        errors = {status: what for status, what in operation["responses"].items() if status >= "400"}
+        found[path] = set(errors)
+        for error in errors.values():
+            assert list(error["content"]) == ["application/problem+json"]
+            assert error["content"]["application/problem+json"]["schema"]["title"] == "ProblemDocument"
+    assert found == DOCUMENTED

@@ -15,7 +15,7 @@ import pytest
 from service.limits import Limits
 from service.server import address, listen, load_engine, make_server
 
-LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=7)
+LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def sounds(*seconds: float) -> list[tuple[str, Any]]:
 def test_they_are_reported(client: httpx.Client) -> None:
     limits = client.get("/v1/model").json()["limits"]
     assert limits["request_seconds"] == 10
-    assert (limits["k"], limits["seconds"]) == (7, 4)
+    assert (limits["k"], limits["seconds"]) == (17, 4)
 
 
 @pytest.mark.parametrize("path", ["/v1/embed", "/v1/classify", "/v1/search/images"])
@@ -69,3 +69,19 @@ def test_a_sound_too_long_by_itself_leaves_the_others(client: httpx.Client) -> N
     first, second = client.post("/v1/embed", files=sounds(5.0, 1.0)).json()["results"]
     assert "is longer than 4 s" in first["error"]["detail"]
     assert len(second["z"]) == 128
+
+
+@pytest.mark.parametrize("target", ["images", "sounds"])
+def test_hits_are_limited(client: httpx.Client, target: str) -> None:
+    path = f"/v1/search/{target}"
+    assert len(client.post(path, params={"k": 17}, files=sounds(1.0)).json()["results"][0]["hits"]) == 17
+    answer = client.post(path, params={"k": 18}, files=sounds(1.0))
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "query 'k': input should be at most 17."
+    assert answer.json()["limit"] == 17
+
+
+def test_the_documentation_names_the_limit_on_hits(client: httpx.Client) -> None:
+    parameters = client.get("/openapi.json").json()["paths"]["/v1/search/images"]["post"]["parameters"]
+    (k,) = (parameter["schema"] for parameter in parameters if parameter["name"] == "k")
+    assert (k["minimum"], k["maximum"], k["default"]) == (1, Limits().k, 10)
