@@ -80,14 +80,15 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     },
 )
 async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
-    """The image scaled down, or the sound's spectrogram."""
+    """The image scaled down, or the spectrogram of the sound: of the stretch that the item is."""
     item = await _find(engine, id)
+    stretch = _stretch(item)
     file = await engine.call(_catalogue(engine).file, item)
     try:
         if item.modality == "image":
             picture, media_type = await engine.call(lambda: image_thumbnail(file, name=item.id)), "image/jpeg"
         else:
-            picture, media_type = await engine.call(lambda: sound_thumbnail(file, name=item.id)), "image/png"
+            picture, media_type = await engine.call(lambda: sound_thumbnail(file, name=item.id, **stretch)), "image/png"
     except MediaError as error:
         raise Problem("content-gone", media_problem(error).detail) from None
     return Response(picture, media_type=media_type, headers={**_GUARD, "cache-control": "private, max-age=3600"})
@@ -132,6 +133,12 @@ def _answer(item: Item) -> ItemAnswer:
         updated=item.updated,
         **links(item.id),
     )
+
+
+def _stretch(item: Item) -> dict[str, float]:
+    """`start` and `duration` of a sound item that is a part of its file; metadata is free, so they may be anything."""
+    given = {key: item.metadata.get(key) for key in ("start", "duration")}
+    return {key: float(value) for key, value in given.items() if isinstance(value, int | float) and 0 < value < 1e6}
 
 
 def _catalogue(engine: Engine) -> Catalogue:

@@ -1,7 +1,20 @@
 """Listing items over HTTP."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
+
+from index.catalogue import Item
+from index.local import LocalCatalogue
+from service.indexing import build_catalogue
+from training.model.embedder import Embedder
+from training.model.media.thumbnail import sound_thumbnail
+
+Serve = Callable[..., AbstractContextManager[Any]]
 
 
 def get(url: str, **parameters: str | int) -> httpx.Response:
@@ -33,3 +46,26 @@ def test_what_makes_no_sense_is_refused(service_url: str, parameters: dict[str, 
     answer = get(service_url, **parameters)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_piece_of_a_sound_is_drawn_as_that_piece(
+    serve: Serve, demo_folder: Path, bundle_folder: Path, tmp_path: Path
+) -> None:
+    sound = sorted(demo_folder.glob("sounds/*_test-*.wav"))[0]
+    (tmp_path / "a.wav").write_bytes(sound.read_bytes())
+    (tmp_path / "rows.csv").write_text("split,sound,id,start,duration\ntest,a.wav,1,,0.7\ntest,a.wav,2,0.7,0.6\n")
+    embedder, index = Embedder(bundle_folder, "cpu"), tmp_path / "index"
+    build_catalogue(embedder, tmp_path, index)
+    catalogue = LocalCatalogue.open(index)
+    odd = Item("odd", "sound", "a.wav", "audio/wav", metadata={"start": "1", "duration": -3, "year": 10**400})
+    catalogue.put([odd], embedder.embed([sound], "sound").z)
+    catalogue.close()
+    with serve("--model", bundle_folder, "--index", index) as server:
+        first, second, whole = (
+            httpx.get(f"{server.url}/v1/items/{id}/thumbnail", timeout=30).content
+            for id in ("1:sound", "2:sound", "odd")
+        )
+    assert first == sound_thumbnail(sound, duration=0.7)
+    assert second == sound_thumbnail(sound, start=0.7, duration=0.6)
+    assert whole == sound_thumbnail(sound)
+    assert len({first, second, whole}) == 3

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+import training.model.media.thumbnail as thumbnail_module
 from training.model.media.source import MediaError
 from training.model.media.thumbnail import SIDE, image_thumbnail, sound_thumbnail
 
@@ -71,10 +72,38 @@ def test_time_runs_to_the_right(wav: Encode, sine: Sine) -> None:
     assert columns[: SIDE // 2 - 8].max() < columns[SIDE // 2 + 8 :].min()
 
 
-def test_only_the_first_ten_seconds_are_drawn(wav: Encode, sine: Sine) -> None:
-    quiet = 0.3 * sine(1000, RATE, 10.0)
-    longer = np.concatenate([quiet, sine(5000, RATE, 3.0)])
-    assert sound_thumbnail(wav_of(wav, quiet)) == sound_thumbnail(wav_of(wav, longer))
+def test_a_stretch_is_drawn_as_if_it_were_the_file(wav: Encode, sine: Sine) -> None:
+    parts = [0.3 * sine(frequency, RATE, 2.0) for frequency in (400, 5000, 1500)]
+    whole = wav_of(wav, np.concatenate(parts))
+    for place, part in enumerate(parts):
+        assert sound_thumbnail(whole, start=2.0 * place, duration=2.0) == sound_thumbnail(wav_of(wav, part))
+    assert sound_thumbnail(whole, start=2.0) == sound_thumbnail(wav_of(wav, np.concatenate(parts[1:])))
+
+
+@pytest.mark.parametrize("seconds", [9, 25, 70])
+def test_the_whole_is_drawn_in_proportion(wav: Encode, sine: Sine, seconds: int) -> None:
+    """A tone in the last third, so that a playhead over the picture stands where the sound is."""
+    samples = np.zeros(seconds * RATE)
+    begin = 2 * len(samples) // 3
+    samples[begin:] = sine(1000, RATE, seconds / 3 + 1)[: len(samples) - begin]
+    bright = brightness(sound_thumbnail(wav_of(wav, samples))).max(axis=0) > 400
+    assert bright[2 * SIDE // 3 + 2 :].all()
+    assert not bright[: 2 * SIDE // 3 - 2].any()
+
+
+def test_a_click_in_a_long_sound_is_seen(wav: Encode) -> None:
+    samples = np.zeros(30 * RATE)
+    click = round(10.07 * RATE)
+    samples[click : click + RATE // 10] = np.random.default_rng(0).normal(0, 0.2, RATE // 10)
+    columns = brightness(sound_thumbnail(wav_of(wav, samples))).mean(axis=0)
+    assert abs(int(columns.argmax()) - SIDE * 10.1 / 30) < 3
+
+
+def test_of_a_very_long_sound_the_beginning_is_drawn(wav: Encode, sine: Sine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thumbnail_module, "LONGEST", 3.0)
+    quiet = 0.3 * sine(1000, RATE, 3.0)
+    longer = wav_of(wav, np.concatenate([quiet, sine(5000, RATE, 3.0)]))
+    assert sound_thumbnail(longer) == sound_thumbnail(longer, duration=5.0) == sound_thumbnail(wav_of(wav, quiet))
 
 
 def test_a_single_sample_and_silence_are_drawn_too(wav: Encode) -> None:
