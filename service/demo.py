@@ -92,7 +92,7 @@ class Demo:
         self._say(f"2. training a model ({config.steps} steps of {config.batch_size} pairs)")
         begin = time.perf_counter()
         try:
-            train(data, self.out, config, resume=started.is_file(), source=str(self.rows_file))
+            train(data, self.out, config, resume=started.is_file(), how_to_resume="the same command")
         except RunError as error:
             if not started.is_file():
                 raise
