@@ -116,7 +116,8 @@ async function ask(file, item = null) {
   showGiven();
   scrollTo({ top: 0 });
   const answered = answer(signal);
-  if (document.activeElement === document.body) byId("given").focus(); // what was clicked has gone
+  const focused = document.activeElement;
+  if (focused === document.body || !focused.getClientRects().length) byId("given").focus(); // what was clicked has gone
   await answered;
 }
 
