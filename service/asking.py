@@ -41,7 +41,9 @@ def query(arguments: argparse.Namespace) -> None:
                 results = getattr(client, arguments.what)(**files)
         except ServiceError as error:
             raise QueryError(str(error)) from None
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise QueryError(f"{arguments.url} is not a URL; write it like http://127.0.0.1:8000") from None
+        except httpx.TransportError as error:
             raise QueryError(f"no answer from {arguments.url} ({error}); is 'bma serve' running there?") from None
     if arguments.json:
         print(json.dumps(results, indent=2))

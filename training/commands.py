@@ -87,9 +87,10 @@ def data_prepare_folder(arguments: argparse.Namespace) -> None:
     print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
     if made.unreadable:
         listed = made.rows_file.with_name("unreadable.csv")
-        print(f"{made.unreadable} files could not be read and were left out; {listed} lists them")
+        print(f"left out, as they can't be read: {made.unreadable}; {listed} lists them")
     if made.train_pairs:
-        run = Path("runs") / made.rows_file.resolve().parent.name
+        folder = made.rows_file.parent
+        run = folder.parent if folder.name == "data" else folder.with_name(f"{folder.name}-run")
         print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))
     else:
         print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
@@ -228,6 +229,4 @@ def describe_scores(scores: dict[str, Any]) -> str:
 def say_unreadable(data: Any) -> None:
     """Tell of files that were left out."""
     if data.unreadable:
-        print(
-            f"{data.unreadable} files could not be read and were left out; {data.folder / 'unreadable.csv'} lists them"
-        )
+        print(f"left out, as they can't be read: {data.unreadable}; {data.folder / 'unreadable.csv'} lists them")

@@ -86,6 +86,13 @@ def test_what_can_not_be_asked_is_one_sentence(query: Query, image: Path, sound:
         assert f"no answer from {url}" in query("images", image, status=1, url=url)
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "example", "ftp://127.0.0.1"])
+def test_what_is_no_url_is_told_how_to_be_written(query: Query, image: Path, url: str) -> None:
+    assert (
+        query("classify", image, status=1, url=url) == f"bma: {url} is not a URL; write it like http://127.0.0.1:8000\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "modality"),
     [("a.JPG", "image"), ("a.webp", "image"), ("a.avif", "image"), ("a.wav", "sound"), ("a.mp3", "sound")]

@@ -143,8 +143,8 @@ def test_prepare_says_what_it_made_and_what_comes_next(bma: Bma, demo_folder: Pa
     first, second, third, last = done.stdout.splitlines()
     assert first.startswith(f"wrote {rows}: 6 rows (")
     assert re.fullmatch(r"pairs of image and sound: 6, of them [1-4] to train with; classes: 2", second)
-    assert third == f"1 files could not be read and were left out; {unreadable} lists them"
-    assert last == f"next: bma train --data '{rows}' --out 'runs/my set'"
+    assert third == f"left out, as they can't be read: 1; {unreadable} lists them"
+    assert last == f"next: bma train --data '{rows}' --out '{tmp_path / 'my set-run'}'"
     wrong = bma("data", "prepare", "folder", tmp_path / "in", tmp_path / "in")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
     assert wrong.stderr.startswith(f"bma: {tmp_path / 'in'} is the folder that is prepared")

@@ -67,7 +67,7 @@ def read_rows(file: Path) -> list[Row]:
                 raise RowsError(f"{file} has two columns '{twice}'; remove or rename one")
             rows = [_row(values, f"{file} line {reader.line_num}") for values in reader]
     except FileNotFoundError:
-        raise RowsError(f"{file} does not exist; make one with 'bma data prepare' or 'bma data demo'") from None
+        raise RowsError(f"{file} does not exist; check the path, or make one with 'bma data prepare'") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RowsError(f"{file} can't be read as a CSV file in UTF-8 ({error}); save it again as such") from None
     if not rows:

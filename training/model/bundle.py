@@ -148,6 +148,8 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise BundleError(f"{file} is missing; the folder is not a bundle, or its copy is not complete") from None
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
+    if (file.parent / "model" / file.name).is_file():
+        raise BundleError(f"{file.parent} is a run, not a bundle; the bundle is {file.parent / 'model'}")
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         schema = config.get("schema") if isinstance(config, dict) else None
         raise BundleError(

@@ -118,7 +118,7 @@ def test_what_is_wrong_is_said_with_file_and_line(file: Path, text: str, sentenc
 
 
 def test_a_missing_file_is_said_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(RowsError, match="does not exist; make one with 'bma data prepare'"):
+    with pytest.raises(RowsError, match="does not exist; check the path, or make one"):
         read_rows(tmp_path / "none.csv")
 
 

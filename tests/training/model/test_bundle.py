@@ -30,7 +30,7 @@ def refusal(path: Path) -> str:
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
-    assert message.split(";")[-1].strip().startswith(("copy ", "train ", "use ", "the folder "))
+    assert message.split(";")[-1].strip().startswith(("copy ", "train ", "use ", "the folder ", "the bundle "))
     return message
 
 
@@ -208,6 +208,15 @@ def test_an_unknown_schema_is_refused_before_anything_else(saved: Path, schema: 
 def test_a_configuration_that_is_not_json_is_refused(saved: Path, text: str) -> None:
     (saved / CONFIG).write_bytes(text.encode("utf-8", "surrogateescape"))
     assert f"{saved / CONFIG} can't be read as JSON (" in refusal(saved)
+
+
+def test_a_runs_folder_says_where_its_bundle_is(saved: Path) -> None:
+    run = saved.with_name("run")
+    run.mkdir()
+    (run / CONFIG).write_text('{"preset": "small"}')
+    saved.rename(run / "model")
+    assert refusal(run) == f"{run} is a run, not a bundle; the bundle is {run / 'model'}"
+    load_bundle(run / "model")
 
 
 @pytest.mark.parametrize("text", ["[]", "3", '"schema"', "null"])
