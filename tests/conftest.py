@@ -82,7 +82,7 @@ def catalogue_folder(demo_folder: Path, bundle_folder: Path, tmp_path_factory: p
 def bma() -> Bma:
     """Run `bma …` as a user does; the finished process with its stdout and stderr."""
 
-    def run(*arguments: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         command = [*BMA, *map(str, arguments)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -107,7 +107,7 @@ def serve() -> Serve:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                _, errors = process.communicate(timeout=30)
+                _, errors = process.communicate(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
@@ -132,7 +132,7 @@ def http(service_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[str], seconds: float = 60) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[str], seconds: float = 180) -> None:
     """Until /readyz says ready."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
