@@ -64,9 +64,10 @@ def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[lis
     rows = [row for row in everything if not splits or row.split in splits]
     if not rows:
         raise RowsError(f"{rows_file} has no rows of split {' or '.join(splits or ())}")
-    unique = dict.fromkeys((entry.path, entry.id, entry.start, entry.duration) for entry in _of_rows(rows))
-    first = {(entry.path, entry.id, entry.start, entry.duration): entry for entry in reversed(list(_of_rows(rows)))}
-    entries = [first[key] for key in unique]
+    first: dict[tuple[Any, ...], Entry] = {}  # an image that stands in several rows is one item
+    for entry in _of_rows(rows):
+        first.setdefault((entry.path, entry.id, entry.start, entry.duration), entry)
+    entries = list(first.values())
     root = _root(rows_file.parent, everything)
     if root == rows_file.parent:
         return entries, root

@@ -63,7 +63,7 @@ class UploadLimit:
         if not too_large:
             try:
                 await self.app(scope, counted, guarded)
-            except Exception:
+            except Exception:  # past the limit it is ours, however the application wrapped it; the answer is below
                 if not too_large:
                     raise
         if too_large:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import FileResponse
@@ -116,23 +116,22 @@ class _Content(FileResponse):
             await problem.response({"content-range": extent} if extent else None)(scope, receive, send)
 
 
-def links(id: str) -> dict[str, str]:
-    """Where an item's content and thumbnail are."""
-    return {"content": f"/v1/items/{id}/content", "thumbnail": f"/v1/items/{id}/thumbnail"}
+def described(item: Item) -> dict[str, Any]:
+    """What every answer says of an item, and where its content and thumbnail are."""
+    return {
+        "id": item.id,
+        "modality": item.modality,
+        "media_type": item.media_type,
+        "label": item.label,
+        "tags": list(item.tags),
+        "metadata": item.metadata,
+        "content": f"/v1/items/{item.id}/content",
+        "thumbnail": f"/v1/items/{item.id}/thumbnail",
+    }
 
 
 def _answer(item: Item) -> ItemAnswer:
-    return ItemAnswer(
-        id=item.id,
-        modality=item.modality,
-        media_type=item.media_type,
-        label=item.label,
-        tags=list(item.tags),
-        metadata=item.metadata,
-        created=item.created,
-        updated=item.updated,
-        **links(item.id),
-    )
+    return ItemAnswer(**described(item), created=item.created, updated=item.updated)
 
 
 def _stretch(item: Item) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastapi import APIRouter, Depends, Query
 
 from index.catalogue import Hit
-from service.api.items import links
+from service.api.items import described
 from service.api.parameters import FilterText, K, check_k, parse_filter
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine, Upload
@@ -173,17 +173,7 @@ async def _decode(engine: Engine, uploads: list[Upload], modality: Modality) -> 
 
 
 def _hit(hit: Hit) -> SearchHit:
-    item = hit.item
-    return SearchHit(
-        id=item.id,
-        score=hit.score,
-        modality=item.modality,
-        media_type=item.media_type,
-        label=item.label,
-        tags=list(item.tags),
-        metadata=item.metadata,
-        **links(item.id),
-    )
+    return SearchHit(**described(hit.item), score=hit.score)
 
 
 def _floats(vector: npt.NDArray[np.float32]) -> list[float]:

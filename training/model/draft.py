@@ -44,7 +44,7 @@ def replace_folder(draft: Path, target: Path) -> None:
     """Put a finished draft in the target's place.
 
     Whatever is at the target is whole at every moment. A kill between the two renames leaves nothing there: the old
-    folder then lies beside it, as `.NAME-draft-…/old`, and the new one as `.NAME-draft-…`.
+    folder then lies beside it, as `.NAME-draft-…/old`, and `clear_drafts` puts it back.
 
     Raises:
         OSError: the folder can't be written; the target is as it was.
@@ -62,20 +62,23 @@ def replace_folder(draft: Path, target: Path) -> None:
 
 
 def clear_drafts(target: Path) -> None:
-    """Remove the target's drafts that no living process holds. What can't be removed stays; nothing is raised."""
+    """Remove the target's drafts that no living process holds; an old target among them, whose replacement was killed
+    half-way, goes back to its place first. What can't be removed stays; nothing is raised."""
     name = re.compile(re.escape(f".{target.name}-draft-") + "[a-z0-9_]{8}")
     with suppress(OSError):
         for draft in [entry for entry in target.parent.iterdir() if name.fullmatch(entry.name)]:
-            _clear(draft)
+            _clear(draft, target)
 
 
-def _clear(draft: Path) -> None:
+def _clear(draft: Path, target: Path) -> None:
     try:
         lock = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if (draft / "old").is_dir() and not target.exists():
+            (draft / "old").rename(target)
         shutil.rmtree(draft, ignore_errors=True)
     except OSError:
         pass  # its process is at work, or nobody can tell

@@ -71,3 +71,21 @@ def test_replacing_a_folder_keeps_either_the_old_or_the_new(tmp_path: Path, monk
     replace_folder(draft, target)
     assert (target / "file").read_text() == "draft"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_old_folder_whose_replacement_was_killed_half_way_goes_back(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "file").write_text("old")
+    code = (
+        "import os, sys; from pathlib import Path; from training.model.draft import make_draft, replace_folder\n"
+        "rename, target = Path.rename, Path(sys.argv[1])\n"
+        "def die(self, to): rename(self, to); os.kill(os.getpid(), 9)\n"
+        "with make_draft(target) as draft: Path.rename = die; replace_folder(draft, target)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == -9
+    assert not target.exists()
+    clear_drafts(target)
+    assert (target / "file").read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
