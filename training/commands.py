@@ -1,4 +1,4 @@
-"""Commands that learn and measure: data, train, evaluate, embed. Heavy imports wait until a command runs."""
+"""Commands that learn and measure: train, evaluate, embed, and `data`. Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from training.data.commands import add_data_commands, say_unreadable
+
 DATA_HELP = "a packed data set, a rows file, or the rows file's folder"
 
 
 def add_commands(commands: Any) -> None:
     """Add the parsers to `bma`'s."""
-    data = commands.add_parser("data", help="make and pack data sets").add_subparsers(dest="action", required=True)
-
-    demo = data.add_parser("demo", help="draw and synthesise the demo data set: files and rows.csv")
-    demo.add_argument("out", type=Path, metavar="OUT", help="folder for the files and rows.csv")
-    demo.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default 0)")
-    demo.set_defaults(run=data_demo)
-
-    prepare = data.add_parser("prepare", help="make a rows file from files that you have")
-    kinds = prepare.add_subparsers(dest="kind", required=True, metavar="KIND")
-    folder = kinds.add_parser("folder", help="a folder of your own images, sounds and videos")
-    folder.add_argument("src", type=Path, metavar="SRC", help="the folder; first-level folders in it are labels")
-    folder.add_argument("out", type=Path, metavar="OUT", help="folder for frames, sound tracks and rows.csv")
-    folder.add_argument("--every", type=float, default=2.0, help="cut videos into pieces of this length (default 2 s)")
-    folder.add_argument("--per-video", type=int, default=30, help="at most so many pieces of a video (default 30)")
-    folder.set_defaults(run=data_prepare_folder)
-
-    pack = data.add_parser("pack", help="make a rows file fast to read")
-    pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file")
-    pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
-    pack.add_argument("--image-size", type=int, default=224, help="pixels; the model's image_size (default 224)")
-    pack.set_defaults(run=data_pack)
+    add_data_commands(commands)
 
     train = commands.add_parser("train", help="train a model")
     train.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
@@ -66,45 +48,6 @@ def add_commands(commands: Any) -> None:
     embed.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     embed.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     embed.set_defaults(run=run_embed)
-
-
-def data_demo(arguments: argparse.Namespace) -> None:
-    """`bma data demo`."""
-    from training.data.demo.dataset import make_demo
-
-    print(f"wrote {make_demo(arguments.out, arguments.seed)}")
-
-
-def data_prepare_folder(arguments: argparse.Namespace) -> None:
-    """`bma data prepare folder`."""
-    import shlex
-
-    from training.data.prepare.folder import prepare_folder
-
-    made = prepare_folder(arguments.src, arguments.out, arguments.every, arguments.per_video)
-    splits = ", ".join(f"{count} {split}" for split, count in made.splits.items())
-    print(f"wrote {made.rows_file}: {sum(made.splits.values())} rows ({splits})")
-    print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
-    if made.unreadable:
-        listed = made.rows_file.with_name("unreadable.csv")
-        print(f"left out, as they can't be read: {made.unreadable}; {listed} lists them")
-    if made.train_pairs:
-        folder = made.rows_file.parent
-        run = folder.parent if folder.name == "data" else folder.with_name(f"{folder.name}-run")
-        print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))
-    else:
-        print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
-
-
-def data_pack(arguments: argparse.Namespace) -> None:
-    """`bma data pack`."""
-    from training.data.pack import pack
-    from training.model.config import PreprocessConfig
-
-    config = PreprocessConfig(image_size=arguments.image_size)
-    data = pack(arguments.rows, arguments.out, config.image_size, config.sample_rate)
-    print(f"packed {len(data.images)} images and {len(data.offsets) - 1} sounds into {data.folder}")
-    say_unreadable(data)
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -224,9 +167,3 @@ def describe_scores(scores: dict[str, Any]) -> str:
             hits = ", ".join(f"hit@{k} {part[f'hit@{k}']:.3f}" for k in range(1, 6))
             lines.append(f"{way.replace('_to_', ' to ')}: {hits}, mAP {part['map']:.3f} (chance {part['chance']:.3f})")
     return "\n".join(lines)
-
-
-def say_unreadable(data: Any) -> None:
-    """Tell of files that were left out."""
-    if data.unreadable:
-        print(f"left out, as they can't be read: {data.unreadable}; {data.folder / 'unreadable.csv'} lists them")

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from training.data.packed import ROWS, UNREADABLE
+from training.data.parallel import in_parallel
 from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SOUNDS, Piece, Video, cut_video
+from training.data.prepare.output import PREPARED, Output, Prepared, PrepareError, open_output
 from training.data.prepare.split import assign
-from training.data.rows import SPLITS, Row, write_rows
+from training.data.rows import Row
 from training.model.media import image, sound
 from training.model.media.source import MediaError, MissingMedia, UnsupportedMedia
-from training.progress import track
 
 EVERY = 2.0  # seconds, the models' window
 PER_VIDEO = 30
-PREPARED = "prepared.json"  # says that a folder was made here, and may be made anew
 _LONGEST = 3600.0  # seconds of a piece
 
 # Videos and sounds that people have and that are not read here: told of, not passed over in silence.
@@ -32,31 +27,6 @@ _FOREIGN = frozenset([".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", "
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]")
 
 Kind = Literal["image", "sound", "video"]
-
-
-class PrepareError(ValueError):
-    """A folder that can't be prepared; `str()` is one sentence that names it and the remedy."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What preparing a folder made.
-
-    Attributes:
-        rows_file: the data set.
-        splits: rows of each split.
-        train_pairs: rows of split `train` with an image and a sound.
-        pairs: rows with an image and a sound, of all splits.
-        classes: how many labels there are.
-        unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
-    """
-
-    rows_file: Path
-    splits: dict[str, int]
-    train_pairs: int
-    pairs: int
-    classes: int
-    unreadable: int
 
 
 def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = PER_VIDEO) -> Prepared:
@@ -87,25 +57,8 @@ def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = 
         raise PrepareError(f"--every takes seconds from 0.1 to {_LONGEST:g}, not {every:g}")
     if per_video < 1:
         raise PrepareError(f"--per-video takes a whole number of at least 1, not {per_video}")
-    _check_folders(src, out)
-    try:
-        return _Preparing(src.resolve(), out.resolve(), every, per_video).run(src, out)
-    except OSError as error:
-        raise PrepareError(f"{out} can't be written ({error.strerror or error}); name another folder") from None
-
-
-def _check_folders(src: Path, out: Path) -> None:
-    if not src.is_dir():
-        raise PrepareError(f"{src} is not a folder; name one that holds images, sounds or videos")
-    where, target = src.resolve(), out.resolve()
-    if where == target:
-        raise PrepareError(f"{out} is the folder that is prepared; name another folder for the data set")
-    if any(where.is_relative_to(target / own) for own in (FRAMES, SOUNDS)):
-        raise PrepareError(f"{src} lies in what {out} is made of; name another folder for the data set")
-    if not (target / PREPARED).is_file():
-        there = next((name for name in (ROWS, FRAMES, SOUNDS) if (target / name).exists()), None)
-        if there:
-            raise PrepareError(f"{out} already holds {there} of something else; name another folder for the data set")
+    with open_output(src, out, "folder", (FRAMES, SOUNDS)) as output:
+        return _Preparing(output, every, per_video).run(src)
 
 
 @dataclass(frozen=True)
@@ -130,36 +83,17 @@ class _Found:
 
 
 class _Preparing:
-    """Both folders are absolute and without links, so that a path from one to the other leads there."""
+    def __init__(self, output: Output, every: float, per_video: int) -> None:
+        self.output, self.src, self.out = output, output.src, output.folder
+        self.every, self.per_video = every, per_video
 
-    def __init__(self, src: Path, out: Path, every: float, per_video: int) -> None:
-        self.src, self.out, self.every, self.per_video = src, out, every, per_video
-        self.unreadable: list[MediaError] = []
-
-    def run(self, src: Path, out: Path) -> Prepared:
-        """Do it; `src` and `out` are the folders as the user named them."""
+    def run(self, src: Path) -> Prepared:
+        """Do it; `src` is the folder as the user named it."""
         files = sorted(self._walk(), key=lambda file: (file.kind != "video", file.path))  # what takes longest first
-        if not files and not self.unreadable:
+        if not files and not self.output.unreadable:
             raise PrepareError(f"{src} holds no images, sounds or videos; name a folder that does")
-        self.out.mkdir(parents=True, exist_ok=True)
-        self._write(PREPARED, json.dumps({"schema": 1, "kind": "folder"}) + "\n")
-        found = self._read_all(files)
-        self._report()
-        if not found:
-            raise PrepareError(f"{src}: not one file could be read (the first: {self.unreadable[0]})")
-        rows = self._rows(found)
-        draft = self.out / f".{ROWS}"
-        write_rows(draft, rows)
-        draft.replace(self.out / ROWS)
-        splits = Counter(row.split for row in rows)
-        return Prepared(
-            rows_file=out / ROWS,
-            splits={split: splits[split] for split in SPLITS if splits[split]},
-            train_pairs=sum(row.is_pair for row in rows),
-            pairs=sum(bool(row.image and row.sound) for row in rows),
-            classes=len({row.label for row in rows if row.label}),
-            unreadable=len(self.unreadable),
-        )
+        self.output.begin()
+        return self.output.finish(self._rows(self._read_all(files)))
 
     def _walk(self) -> Iterator[_File]:
         for parent, folders, names in os.walk(self.src, onerror=self._closed):
@@ -173,36 +107,29 @@ class _Preparing:
                 if name.startswith(".") or (kind is None and Path(name).suffix.lower() not in _FOREIGN):
                     continue
                 if kind is None:
-                    self.unreadable.append(
+                    self.output.leave_out(
                         UnsupportedMedia(
                             _printable(path), "is of a kind that is not read; convert it to MP4, MP3 or JPEG"
                         )
                     )
                 elif _printable(path) != path:
-                    self.unreadable.append(
-                        UnsupportedMedia(_printable(path), "has a name that is not UTF-8; rename it")
-                    )
+                    self.output.leave_out(UnsupportedMedia(_printable(path), "has a name that is not UTF-8; rename it"))
                 else:
                     yield _File(path, kind)
 
     def _closed(self, error: OSError) -> None:
         path = os.path.relpath(error.filename, self.src)
-        self.unreadable.append(
+        self.output.leave_out(
             MissingMedia(_printable(path), f"can't be read ({error.strerror}); check the folder's permissions")
         )
 
     def _read_all(self, files: Sequence[_File]) -> list[_Found]:
         found = []
-        with ThreadPoolExecutor(os.cpu_count(), "prepare") as pool:
-            try:
-                for result in track(pool.map(self._read, files), "preparing", len(files)):
-                    if isinstance(result, MediaError):
-                        self.unreadable.append(result)
-                    else:
-                        found.append(result)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C ends with the files at hand, not with all
-                raise
+        for result in in_parallel(self._read, files, "preparing", ahead=len(files) + 1):
+            if isinstance(result, MediaError):
+                self.output.leave_out(result)
+            else:
+                found.append(result)
         return sorted(found, key=lambda file: file.path)
 
     def _read(self, file: _File) -> _Found | MediaError:
@@ -248,32 +175,16 @@ class _Preparing:
                     duration=piece.duration if piece.sound else None,
                 )
         elif file.kind == "sound":
-            yield Row("unpaired", label, sound=self._path(file), id=row_id(file.path))
+            yield Row("unpaired", label, sound=self.output.path_to(self.src / file.path), id=row_id(file.path))
         else:
             yield Row(
                 split="unpaired",
                 label=label,
-                image=self._path(file),
-                sound=self._path(partner) if partner else "",
+                image=self.output.path_to(self.src / file.path),
+                sound=self.output.path_to(self.src / partner.path) if partner else "",
                 clip=file.stem if partner else "",
                 id=row_id(file.path),
             )
-
-    def _path(self, file: _Found) -> str:
-        """Where a file lies, from the rows file's folder."""
-        path = Path(os.path.relpath(self.src / file.path, self.out)).as_posix()
-        return f"./{path}" if path[0].isspace() else path  # a cell's outer spaces are not read
-
-    def _report(self) -> None:
-        with (self.out / f".{UNREADABLE}").open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["file", "reason"])
-            writer.writerows([error.name, error.reason] for error in sorted(self.unreadable, key=str))
-        (self.out / f".{UNREADABLE}").replace(self.out / UNREADABLE)
-
-    def _write(self, name: str, text: str) -> None:
-        (self.out / f".{name}").write_text(text, encoding="utf-8")
-        (self.out / f".{name}").replace(self.out / name)
 
 
 def row_id(path: str, suffix: str = "") -> str:

@@ -1,0 +1,147 @@
+"""The folder that a reader fills: media that it had to make, what it left out, and the rows file, written last."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data.packed import ROWS, UNREADABLE
+from training.data.rows import SPLITS, Row, write_rows
+from training.model.media.source import MediaError
+
+PREPARED = "prepared.json"  # says that a folder was made here, and may be made anew
+_SCHEMA = 1
+
+
+class PrepareError(ValueError):
+    """A data set that can't be prepared; `str()` is one sentence that names the file or folder and the remedy."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What preparing a data set made.
+
+    Attributes:
+        rows_file: the data set.
+        splits: rows of each split.
+        train_pairs: rows of split `train` with an image and a sound.
+        pairs: rows with an image and a sound, of all splits.
+        classes: how many labels there are.
+        unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
+    """
+
+    rows_file: Path
+    splits: dict[str, int]
+    train_pairs: int
+    pairs: int
+    classes: int
+    unreadable: int
+
+
+class Output:
+    """The output folder of a reader; see `open_output`.
+
+    Attributes:
+        folder: absolute and without links, so that a path from it to the source leads there.
+        src: the source's folder, likewise.
+        unreadable: what was left out so far.
+    """
+
+    def __init__(self, src: Path, out: Path, kind: str) -> None:
+        self.src, self.folder = src.resolve(), out.resolve()
+        self._out, self._kind = out, kind
+        self.unreadable: list[MediaError] = []
+
+    def begin(self) -> None:
+        """Make the folder, and note in it that it is made here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._replace(PREPARED, json.dumps({"schema": _SCHEMA, "kind": self._kind}) + "\n")
+
+    def leave_out(self, error: MediaError) -> None:
+        """Note a file that can't be used."""
+        self.unreadable.append(error)
+
+    def path_to(self, file: Path) -> str:
+        """A file's path as the rows file names it: relative to the output folder.
+
+        Args:
+            file: below `src` or `folder`.
+        """
+        path = Path(os.path.relpath(file, self.folder)).as_posix()
+        return f"./{path}" if path[0].isspace() else path  # a cell's outer spaces are not read
+
+    def finish(self, rows: Sequence[Row]) -> Prepared:
+        """Write what was left out, and then the rows file: where it is, the set is complete.
+
+        Raises:
+            PrepareError: there is not one row.
+        """
+        with (self.folder / f".{UNREADABLE}").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["file", "reason"])
+            writer.writerows([error.name, error.reason] for error in sorted(self.unreadable, key=str))
+        (self.folder / f".{UNREADABLE}").replace(self.folder / UNREADABLE)
+        if not rows:
+            first = f" (the first: {min(self.unreadable, key=str)})" if self.unreadable else ""
+            raise PrepareError(f"{self.src}: not one file could be read{first}")
+        draft = self.folder / f".{ROWS}"
+        write_rows(draft, rows)
+        draft.replace(self.folder / ROWS)
+        splits = Counter(row.split for row in rows)
+        return Prepared(
+            rows_file=self._out / ROWS,
+            splits={split: splits[split] for split in SPLITS if splits[split]},
+            train_pairs=sum(row.is_pair for row in rows),
+            pairs=sum(bool(row.image and row.sound) for row in rows),
+            classes=len({row.label for row in rows if row.label}),
+            unreadable=len(self.unreadable),
+        )
+
+    def _replace(self, name: str, text: str) -> None:
+        (self.folder / f".{name}").write_text(text, encoding="utf-8")
+        (self.folder / f".{name}").replace(self.folder / name)
+
+
+@contextmanager
+def open_output(src: Path, out: Path, kind: str, made: Sequence[str] = ()) -> Iterator[Output]:
+    """Check both folders, and turn what goes wrong in writing into one sentence. Nothing is on disk before `begin`.
+
+    Args:
+        src: the folder that is prepared.
+        out: the folder to fill; a folder that the same kind was prepared in before is filled anew.
+        kind: `folder`, `acivw`, …
+        made: the folders that the reader makes in `out`.
+
+    Raises:
+        PrepareError: `src` is no folder, `out` is the same, holds something else, or can't be written.
+    """
+    if not src.is_dir():
+        raise PrepareError(f"{src} is not a folder; name the folder that holds the data set")
+    where, target = src.resolve(), out.resolve()
+    if where == target:
+        raise PrepareError(f"{out} is the folder that is prepared; name another folder for the data set")
+    if any(where.is_relative_to(target / own) for own in made):
+        raise PrepareError(f"{src} lies in what {out} is made of; name another folder for the data set")
+    before = _kind_of(target)
+    there = next((name for name in (ROWS, *made) if (target / name).exists()), None)
+    if there and before != kind:
+        owner = f"data set of kind {before}" if before else "data set"
+        raise PrepareError(f"{out} already holds {there} of another {owner}; name another folder")
+    try:
+        yield Output(src, out, kind)
+    except OSError as error:
+        raise PrepareError(f"{out} can't be written ({error.strerror or error}); name another folder") from None
+
+
+def _kind_of(folder: Path) -> str:
+    """The kind that a folder was prepared from; empty where it was not."""
+    try:
+        return str(json.loads((folder / PREPARED).read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
