@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import av
@@ -15,11 +15,15 @@ from training.model.media.container import check_packets, films, opened
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
+    MediaError,
     MediaTooLarge,
     Source,
     UnsupportedMedia,
     name_of,
 )
+
+Wave = npt.NDArray[np.int16]
+Span = tuple[float, float | None]  # start and duration in seconds; None: to the end
 
 SUFFIXES = suffixes.SOUNDS
 VIDEO_SUFFIXES = suffixes.VIDEOS
@@ -77,7 +81,7 @@ def read_sound(
     duration: float | None = None,
     max_seconds: float = MAX_SECONDS,
     allowance: Allowance | None = None,
-) -> npt.NDArray[np.int16]:
+) -> Wave:
     """A sound file as one wave: the packed form, int16 `[L]` at `sample_rate` Hz.
 
     Any sample rate is resampled, several channels are averaged. A handful of undecodable packets (the odd ends of
@@ -97,36 +101,65 @@ def read_sound(
         AllowanceSpent: nothing is left of the allowance.
         ValueError: `start` is below 0, or `duration` is not above it.
     """
-    if start < 0 or (duration is not None and duration <= 0):
-        raise ValueError(f"start must be at least 0 and duration above 0, not {start} and {duration}")
+    (wave,) = read_segments(
+        source, sample_rate, [(start, duration)], name=name, max_seconds=max_seconds, allowance=allowance
+    )
+    if isinstance(wave, MediaError):
+        raise wave
+    return wave
+
+
+def read_segments(
+    source: Source,
+    sample_rate: int,
+    spans: Sequence[Span],
+    *,
+    name: str | None = None,
+    max_seconds: float = MAX_SECONDS,
+    allowance: Allowance | None = None,
+) -> list[Wave | MediaError]:
+    """Several stretches of a sound file, which is decoded once for all of them and only as far as they reach.
+
+    Args:
+        source: the file's bytes or its path.
+        sample_rate: Hz.
+        spans: start and duration of each in seconds, to the end where the duration is None; in any order, and they
+            may overlap.
+        name: what messages call it.
+        max_seconds: a longer stretch is refused.
+        allowance: what is kept is taken from it.
+
+    Returns:
+        For each span what `read_sound` does with it alone: int16 `[L]`, or the `MediaError` that it raises. So a
+        stretch before the place where a file is damaged is whole.
+
+    Raises:
+        AllowanceSpent: nothing is left of the allowance.
+        ValueError: a start is below 0, or a duration is not above it.
+    """
     name = name_of(source, name)
-    first = round(start * sample_rate)
-    last = None if duration is None else first + max(1, round(duration * sample_rate))
-    limit = round(max_seconds * sample_rate)
-    pieces: list[npt.NDArray[np.int16]] = []
-    position = kept = 0
-    for piece in decode_sound(source, sample_rate, name=name):
-        wanted = piece[max(0, first - position) : None if last is None else last - position]
-        position += len(piece)
-        kept += len(wanted)
-        if kept > limit:
-            raise MediaTooLarge(name, f"is longer than {max_seconds:g} s; cut it into shorter files")
-        if allowance is not None:
-            allowance.take(len(wanted) / sample_rate)
-        if len(wanted):
-            pieces.append(wanted)
-        if last is not None and position >= last:
-            break
-    if kept:
-        return np.concatenate(pieces)
-    if position and start > 0:
-        raise EmptyMedia(
-            name, f"ends at {position / sample_rate:.2f} s, before the {start:g} s asked for; choose an earlier start"
-        )
-    raise EmptyMedia(name, "holds no sound; check how it was recorded or exported")
+    cuts = [_Cut(span, sample_rate, max_seconds, name) for span in spans]
+    coming = sorted(cuts, key=lambda cut: cut.first, reverse=True)
+    open_cuts: list[_Cut] = []
+    position = 0
+    failure: MediaError | None = None
+    try:
+        for piece in decode_sound(source, sample_rate, name=name):
+            while coming and coming[-1].first < position + len(piece):
+                open_cuts.append(coming.pop())
+            kept = sum(cut.add(piece, position) for cut in open_cuts)
+            if allowance is not None:
+                allowance.take(kept / sample_rate)
+            position += len(piece)
+            open_cuts = [cut for cut in open_cuts if cut.result is None]
+            if not open_cuts and not coming:
+                break
+    except MediaError as error:
+        failure = error
+    return [cut.result if cut.result is not None else failure or cut.close(position) for cut in cuts]
 
 
-def decode_sound(source: Source, sample_rate: int, *, name: str | None = None) -> Iterator[npt.NDArray[np.int16]]:
+def decode_sound(source: Source, sample_rate: int, *, name: str | None = None) -> Iterator[Wave]:
     """What `read_sound` gives, piece by piece as it is decoded: however long, little of it is in memory.
 
     Yields int16 `[l]` at `sample_rate` Hz; one after the other they are the wave. Raises as `read_sound` does, but
@@ -183,6 +216,45 @@ def _webm_codecs(container: Any) -> bool:
     return all(name.removeprefix("lib") in allowed for name in names)
 
 
+class _Cut:
+    """A stretch of a sound that goes by piece by piece; `result` is None until it is whole, or too long."""
+
+    def __init__(self, span: Span, sample_rate: int, max_seconds: float, name: str) -> None:
+        start, duration = span
+        if start < 0 or (duration is not None and duration <= 0):
+            raise ValueError(f"start must be at least 0 and duration above 0, not {start} and {duration}")
+        self.start, self.sample_rate, self.max_seconds, self.name = start, sample_rate, max_seconds, name
+        self.first = round(start * sample_rate)
+        self.last = None if duration is None else self.first + max(1, round(duration * sample_rate))
+        self.pieces: list[Wave] = []
+        self.kept = 0
+        self.result: Wave | MediaError | None = None
+
+    def add(self, piece: Wave, position: int) -> int:
+        """Keep what belongs to the stretch of a piece at a position, and say how many samples that is."""
+        wanted = piece[max(0, self.first - position) : None if self.last is None else self.last - position]
+        self.kept += len(wanted)
+        if self.kept > round(self.max_seconds * self.sample_rate):
+            self.pieces.clear()
+            self.result = MediaTooLarge(self.name, f"is longer than {self.max_seconds:g} s; cut it into shorter files")
+            return 0
+        self.pieces.append(wanted)
+        if self.last is not None and position + len(piece) >= self.last:
+            self.result = self.close(self.last)
+        return len(wanted)
+
+    def close(self, position: int) -> Wave | MediaError:
+        """What is kept, once the sound has ended at a position or the stretch is whole."""
+        if self.kept:
+            wave = np.concatenate(self.pieces)
+            self.pieces.clear()
+            return wave
+        if position and self.start > 0:
+            ends = f"ends at {position / self.sample_rate:.2f} s, before the {self.start:g} s asked for"
+            return EmptyMedia(self.name, f"{ends}; choose an earlier start")
+        return EmptyMedia(self.name, "holds no sound; check how it was recorded or exported")
+
+
 class _Resampler:
     """Frames to int16 mono; starts anew where a stream changes its rate or channels half-way."""
 
@@ -192,7 +264,7 @@ class _Resampler:
         self.kind: tuple[Any, ...] | None = None
         self.resampler: av.AudioResampler | None = None
 
-    def __call__(self, frame: av.AudioFrame | None) -> Iterator[npt.NDArray[np.int16]]:
+    def __call__(self, frame: av.AudioFrame | None) -> Iterator[Wave]:
         kind = None if frame is None else (frame.sample_rate, frame.layout.name, frame.format.name)
         if kind != self.kind:
             if self.resampler is not None:
@@ -216,7 +288,7 @@ class _Resampler:
         # channels there is none
         return av.AudioResampler(format="flt", rate=self.sample_rate)
 
-    def _samples(self, frames: list[av.AudioFrame]) -> Iterator[npt.NDArray[np.int16]]:
+    def _samples(self, frames: list[av.AudioFrame]) -> Iterator[Wave]:
         for frame in frames:
             interleaved = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
             with np.errstate(invalid="ignore"):
