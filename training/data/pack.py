@@ -1,4 +1,4 @@
-"""Making a packed data set: decode every file once, in parallel, and keep going past broken ones."""
+"""Making a packed data set: decode every file once, in parallel, keep going past broken ones and after a kill."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from training.data.journal import Entry, Journal
 from training.data.packed import (
     INDEX,
     PACK,
@@ -25,200 +26,260 @@ from training.data.packed import (
     UNREADABLE,
     PackedData,
     PackError,
+    file_digest,
+    hash_files,
     images_file,
     offsets_file,
     read_info,
+    source_state,
     waves_file,
 )
+from training.data.parallel import cores, in_parallel
+from training.data.partial import Partial, clear_partial, hold_partial
 from training.data.rows import Row, RowsError, read_rows
-from training.model.draft import clear_drafts, make_draft, replace_folder
+from training.model.draft import clear_drafts, replace_folder
 from training.model.media.image import read_image
-from training.model.media.sound import read_sound
-from training.model.media.source import MediaError
-from training.progress import track
+from training.model.media.sound import MAX_SECONDS, Span, read_segments
+from training.model.media.source import MediaError, MissingMedia
 
-T = TypeVar("T")
-R = TypeVar("R")
-Segment = tuple[str, float, float | None]  # a sound's path, start and duration
+Array = npt.NDArray[Any]
+_WHOLE: Span = (0.0, None)
 
 
 def open_data(data: Path, image_size: int, sample_rate: int) -> PackedData:
     """Open DATA: a packed set as it is; a rows file or its folder is packed beside it (`packed/`) first where needed.
 
+    Processes that do so at the same moment share the work of one: the others wait for it.
+
     Raises:
-        RowsError, PackError: what is there can't be used; one sentence with the remedy.
-        OSError: the packed set can't be written.
+        RowsError, PackError: what is there can't be used, or the packed set can't be written; one sentence with the
+            remedy.
     """
     if (data / PACK).is_file():
         return PackedData.open(data, image_size, sample_rate)
     rows_file = data / ROWS if data.is_dir() else data
     if data.is_dir() and not rows_file.is_file():
         raise RowsError(f"{data} holds neither {PACK} nor {ROWS}; name a packed set, a rows file or its folder")
-    rows = read_rows(rows_file)
-    folder = rows_file.parent / "packed"
-    if is_current(folder, rows_file, rows, image_size, sample_rate):
-        return PackedData.open(folder, image_size, sample_rate)
-    return pack(rows_file, folder, image_size, sample_rate)
+    return pack(rows_file, rows_file.parent / "packed", image_size, sample_rate)
 
 
-def is_current(folder: Path, rows_file: Path, rows: Sequence[Row], image_size: int, sample_rate: int) -> bool:
-    """Whether a packed folder is what packing these rows now would make, judged by sizes and times of the files."""
-    if not (folder / PACK).is_file():
-        return False
-    info = read_info(folder)
-    return bool(
-        image_size in info["image_sizes"]
-        and sample_rate == info["sample_rate"]
-        and info["source"] == _source_state(rows_file, rows)
-    )
+def open_current(
+    rows_file: Path, rows: Sequence[Row], folder: Path, image_size: int, sample_rate: int
+) -> PackedData | None:
+    """A packed folder, if it is what packing these rows now would make, judged by sizes and times of the files.
+
+    Raises:
+        PackError: it is, and is damaged.
+    """
+    try:
+        info = read_info(folder)
+    except PackError:  # there is none, or another version made it
+        return None
+    if (
+        image_size not in info["image_sizes"]
+        or sample_rate != info["sample_rate"]
+        or info["source"] != source_state(rows_file, rows)
+    ):
+        return None
+    clear_partial(folder)  # of files that have changed back since
+    return PackedData.open(folder, image_size, sample_rate, current=True)
 
 
 def pack(rows_file: Path, folder: Path, image_size: int, sample_rate: int) -> PackedData:
-    """Pack a rows file's media into a folder.
+    """Pack a rows file's media into a folder, or open the folder where that is done already.
 
     Files that can't be read are left out, counted and listed in `unreadable.csv`. A folder that holds an older pack is
-    replaced once the new one is complete; what killed processes have left beside it is removed.
+    replaced once the new one is complete. The work is done in a hidden folder beside it (`.NAME-partial`), which one
+    process holds at a time and which stays when that is killed or the disk is full: the next call goes on there, if
+    neither rows nor files have changed.
+
+    Memory, beside the rows and a kilobyte or so for each file: one picture a core while it is decoded (100 million
+    pixels at most) and four packed ones; what is kept of two sounds a core and of the one being written, an hour of
+    each at most (159 MB at 22 050 Hz, twice that in the moment when its pieces are joined).
 
     Raises:
         RowsError: the rows file can't be used.
-        PackError: not one file could be read, or the folder holds something else.
-        OSError: the folder can't be written.
+        PackError: not one file could be read, the folder holds something else, can't be written, or is damaged.
     """
     rows = read_rows(rows_file)
-    if folder.exists() and any(folder.iterdir()) and not (folder / PACK).is_file():
-        raise PackError(f"{folder} exists and is not a packed data set; name another folder")
-    clear_drafts(folder)
-    with make_draft(folder) as draft:
-        _Packing(rows_file, rows, draft, image_size, sample_rate).run()
-        draft.chmod(0o755)
-        replace_folder(draft, folder)
-    return PackedData.open(folder, image_size, sample_rate)
+    found = open_current(rows_file, rows, folder, image_size, sample_rate)
+    if found is not None:
+        return found
+    place = folder.resolve()  # behind a link, the folder that it leads to
+    try:
+        if place.exists() and any(place.iterdir()) and not (place / PACK).is_file():
+            raise PackError(f"{folder} exists and is not a packed data set; name another folder")
+        with hold_partial(place) as partial:
+            found = open_current(rows_file, rows, folder, image_size, sample_rate)  # another process's, meanwhile
+            if found is None:
+                clear_drafts(place)
+                try:
+                    _Packing(rows_file, rows, place, partial, image_size, sample_rate).run()
+                except PackError:
+                    partial.clear()
+                    raise
+                replace_folder(partial.contents, place)
+            partial.clear()
+    except OSError as error:
+        raise PackError(
+            f"{folder} can't be written ({error.strerror or error}); make room for it or name another folder, "
+            "and run the same command again: what is packed so far is kept"
+        ) from None
+    return found or PackedData.open(folder, image_size, sample_rate, current=True)
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Item:
+    """A file to read: an image, or stretches of a sound that last an hour together at most."""
+
+    path: str
+    spans: tuple[Span, ...] = (_WHOLE,)
+
+
 class _Packing:
-    rows_file: Path
-    rows: list[Row]
-    draft: Path
-    image_size: int
-    sample_rate: int
-    unreadable: list[MediaError] = field(default_factory=list)
+    def __init__(
+        self, rows_file: Path, rows: list[Row], place: Path, partial: Partial, image_size: int, sample_rate: int
+    ) -> None:
+        self.rows_file, self.rows, self.place = rows_file, rows, place
+        self.image_size, self.sample_rate = image_size, sample_rate
+        self.info: dict[str, Any] = {
+            "schema": SCHEMA,
+            "image_sizes": [image_size],
+            "sample_rate": sample_rate,
+            "source": source_state(rows_file, rows),  # before reading: a file that changes meanwhile is seen later
+        }
+        self.journal = Journal(partial.journal, self.info)
+        self.folder = partial.contents
+        if not self.journal.entries:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(exist_ok=True)
+        shutil.copyfile(rows_file, self.folder / ROWS)
 
     def run(self) -> None:
-        state = _source_state(self.rows_file, self.rows)  # before reading: a file that changes meanwhile is seen later
-        content = hashlib.sha256(self.rows_file.read_bytes())
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            images = self._images(pool, content)
-            sounds = self._sounds(pool, content)
-        if not images and not sounds:
-            first = f" (the first: {self.unreadable[0]})" if self.unreadable else ""
+        """Fill the partial folder's contents. Raises `PackError` where not one file can be read."""
+        pictures, sounds = _image_items(self.rows), _sound_items(self.rows)
+        self._grow(images_file(self.image_size), 1, 0, pictures, self._read_image, "packing images", 4)
+        self._grow(waves_file(self.sample_rate), 2, len(pictures), sounds, self._read_sound, "packing sounds", 2)
+        entries = self.journal.entries
+        images = _places(pictures, entries)
+        waves = _places(sounds, entries[len(pictures) :])
+        unreadable = list(dict.fromkeys((entry.file, part) for entry in entries for part in entry.reasons))
+        if not images and not waves:
+            first = f" (the first: {' '.join(unreadable[0])})" if unreadable else ""
             raise PackError(f"{self.rows_file}: not one of its files could be read{first}")
-        index = [(images.get(row.image, -1), sounds.get(_segment(row), -1)) for row in self.rows]
-        np.save(self.draft / INDEX, np.array(index, dtype=np.int32))
-        shutil.copyfile(self.rows_file, self.draft / ROWS)
-        self._report()
-        info: dict[str, Any] = {
-            "schema": SCHEMA,
-            "fingerprint": content.hexdigest(),
-            "image_sizes": [self.image_size],
-            "sample_rate": self.sample_rate,
+        index = [(images.get((row.image, _WHOLE), -1), waves.get((row.sound, _span(row)), -1)) for row in self.rows]
+        lengths = [length for entry in entries[len(pictures) :] for length in entry.sizes]
+        np.save(self.folder / INDEX, np.array(index, dtype=np.int32))
+        np.save(self.folder / offsets_file(self.sample_rate), np.cumsum([0, *lengths], dtype=np.int64))
+        with (self.folder / UNREADABLE).open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([("file", "reason"), *unreadable])
+        self.info |= {
+            "fingerprint": self._fingerprint(),
             "rows": len(self.rows),
             "images": len(images),
-            "sounds": len(sounds),
-            "unreadable": len(self.unreadable),
-            "source": state,
+            "sounds": len(waves),
+            "unreadable": len(unreadable),
+            "rows_file": os.path.relpath(self.rows_file.resolve(), self.place),
+            "sha256": hash_files(self.folder, sorted(file.name for file in self.folder.iterdir() if file.name != PACK)),
         }
-        (self.draft / PACK).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        (self.folder / PACK).write_text(json.dumps(self.info, indent=2) + "\n", encoding="utf-8")
 
-    def _images(self, pool: ThreadPoolExecutor, content: Any) -> dict[str, int]:
-        paths = list(dict.fromkeys(row.image for row in self.rows if row.image))
+    def _grow(
+        self,
+        name: str,
+        width: int,
+        before: int,
+        items: Sequence[_Item],
+        read: Callable[[Path, _Item], Sequence[Array | MediaError]],
+        what: str,
+        ahead: int,
+    ) -> None:
+        """Append to an array, of elements of `width` bytes, what the items give and the journal does not yet tell.
 
-        def read(path: str) -> tuple[bytes, npt.NDArray[np.uint8]] | MediaError:
-            file = self.rows_file.parent / path
-            return _attempt(lambda: (_digest(file), read_image(file, self.image_size, name=path)))
+        The journal's entries for them begin after `before` others. At most `ahead` items a core are at work or wait
+        to be written.
+        """
+        known = self.journal.entries[before : before + len(items)]
+        with (self.folder / name).open("ab") as stream:
+            ends = list(accumulate((width * sum(entry.sizes) for entry in known), initial=0))
+            while ends[-1] > stream.tell():  # the disk lost what was written last, as when power fails
+                ends.pop()
+            stream.truncate(ends[-1])
+            done = len(ends) - 1
+            if done < len(items):
+                self.journal.keep(before + done)
+            work = in_parallel(lambda item: self._read(item, read), items[done:], what, ahead=ahead * cores())
+            with closing(work):
+                for entry, arrays in work:
+                    for array in arrays:
+                        stream.write(array.data)
+                    stream.flush()
+                    self.journal.add(entry)
 
-        places: dict[str, int] = {}
-        with (self.draft / images_file(self.image_size)).open("wb") as stream:
-            for path, result in track(_ahead(pool, read, paths), "packing images", len(paths)):
-                if isinstance(result, MediaError):
-                    self.unreadable.append(result)
-                    continue
-                places[path] = len(places)
-                self._append(stream, content, *result)
-        return places
-
-    def _sounds(self, pool: ThreadPoolExecutor, content: Any) -> dict[Segment, int]:
-        segments = list(dict.fromkeys(_segment(row) for row in self.rows if row.sound))
-
-        def read(segment: Segment) -> tuple[bytes, npt.NDArray[np.int16]] | MediaError:
-            path, start, duration = segment
-            file = self.rows_file.parent / path
-            return _attempt(
-                lambda: (
-                    _digest(file),
-                    read_sound(file, self.sample_rate, name=path, start=start, duration=duration),
-                )
-            )
-
-        places: dict[Segment, int] = {}
-        offsets = [0]
-        with (self.draft / waves_file(self.sample_rate)).open("wb") as stream:
-            for segment, result in track(_ahead(pool, read, segments), "packing sounds", len(segments)):
-                if isinstance(result, MediaError):
-                    self.unreadable.append(result)
-                    continue
-                places[segment] = len(places)
-                offsets.append(offsets[-1] + len(result[1]))
-                self._append(stream, content, *result)
-        np.save(self.draft / offsets_file(self.sample_rate), np.array(offsets, dtype=np.int64))
-        return places
-
-    def _append(self, stream: BinaryIO, content: Any, digest: bytes, array: npt.NDArray[Any]) -> None:
-        content.update(digest)
-        stream.write(array.tobytes())
-
-    def _report(self) -> None:
-        with (self.draft / UNREADABLE).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["file", "reason"])
-            writer.writerows([error.name, error.reason] for error in self.unreadable)
-
-
-def _segment(row: Row) -> Segment:
-    return (row.sound, row.start, row.duration)
-
-
-def _attempt(read: Callable[[], T]) -> T | MediaError:
-    try:
-        return read()
-    except MediaError as error:
-        return error
-
-
-def _digest(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError:
-        return b""  # the reader right after says what is wrong, in one sentence
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Sequence[T], chunk: int = 256
-) -> Iterator[tuple[T, R]]:
-    """Results in order, worked out by the pool a chunk at a time so that what waits stays bounded."""
-    remaining = iter(items)
-    while part := list(islice(remaining, chunk)):
-        yield from zip(part, pool.map(work, part), strict=True)
-
-
-def _source_state(rows_file: Path, rows: Sequence[Row]) -> str:
-    """A hash over the rows file and over size and time of every file it names."""
-    state = hashlib.sha256(rows_file.read_bytes())
-    for path in dict.fromkeys(path for row in rows for path in (row.image, row.sound) if path):
+    def _read(
+        self, item: _Item, read: Callable[[Path, _Item], Sequence[Array | MediaError]]
+    ) -> tuple[Entry, list[Array]]:
+        file = self.rows_file.parent / item.path
+        digest = file_digest(file)
         try:
-            status = (rows_file.parent / path).stat()
-            state.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        except OSError:
-            state.update(f"{path}\0missing\n".encode())
-    return state.hexdigest()
+            results = read(file, item)
+        except MediaError as error:
+            results = [error]
+        except OSError as error:
+            results = [MissingMedia(item.path, f"can't be read ({error.strerror or error}); check the disk it is on")]
+        parts = tuple(result.reason if isinstance(result, MediaError) else result.size for result in results)
+        return Entry(item.path, digest, parts), [result for result in results if not isinstance(result, MediaError)]
+
+    def _read_image(self, file: Path, item: _Item) -> Sequence[Array | MediaError]:
+        return [read_image(file, self.image_size, name=item.path)]
+
+    def _read_sound(self, file: Path, item: _Item) -> Sequence[Array | MediaError]:
+        return read_segments(file, self.sample_rate, item.spans, name=item.path)
+
+    def _fingerprint(self) -> str:
+        """A hash over the rows and, for each array, over the content of the file it came from."""
+        content = hashlib.sha256((self.folder / ROWS).read_bytes())
+        for entry in self.journal.entries:
+            content.update(bytes.fromhex(entry.digest) * len(entry.sizes))
+        return content.hexdigest()
+
+
+def _image_items(rows: Sequence[Row]) -> list[_Item]:
+    return [_Item(path) for path in dict.fromkeys(row.image for row in rows if row.image)]
+
+
+def _sound_items(rows: Sequence[Row]) -> list[_Item]:
+    """Each sound once, with all that the rows cut from it; again for what is more than an hour (a stretch to the end
+    counts as one)."""
+    cuts: dict[str, dict[Span, None]] = {}
+    for row in rows:
+        if row.sound:
+            cuts.setdefault(row.sound, {})[_span(row)] = None
+    items = []
+    for path, spans in cuts.items():
+        group: list[Span] = []
+        seconds = 0.0
+        for span in spans:
+            length = MAX_SECONDS if span[1] is None else min(span[1], MAX_SECONDS)
+            if group and seconds + length > MAX_SECONDS:
+                items.append(_Item(path, tuple(group)))
+                group, seconds = [], 0.0
+            group.append(span)
+            seconds += length
+        items.append(_Item(path, tuple(group)))
+    return items
+
+
+def _span(row: Row) -> Span:
+    return (row.start, row.duration)
+
+
+def _places(items: Sequence[_Item], entries: Sequence[Entry]) -> dict[tuple[str, Span], int]:
+    """The number of the array of each stretch of each file that could be read."""
+    keys = [
+        (item.path, span)
+        for item, entry in zip(items, entries, strict=False)
+        for span, part in zip(item.spans, entry.parts, strict=False)
+        if isinstance(part, int)
+    ]
+    return {key: number for number, key in enumerate(keys)}

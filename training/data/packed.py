@@ -2,7 +2,7 @@
 
 A packed folder holds
 
-- `pack.json`: schema, counts, fingerprints;
+- `pack.json`: schema, counts, fingerprint, where the rows file was and its state, sha256 of the files below;
 - `rows.csv`: the rows, as they were;
 - `index.npy`: int32 `[rows, 2]`, each row's image and sound in the arrays below, -1 for none;
 - `images-S.u8`: uint8 `[images, 3, S, S]`, one array for each size S it was packed at;
@@ -12,7 +12,11 @@ A packed folder holds
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +25,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.data.parallel import in_parallel
 from training.data.rows import Row, read_rows
 
-SCHEMA = 1
-KEYS = {
+SCHEMA = 2
+KEYS = {  # of pack.json, beside schema
     "fingerprint",
     "image_sizes",
     "sample_rate",
     "images",
     "sounds",
     "unreadable",
+    "rows_file",
     "source",
-}  # of pack.json, beside schema
+    "sha256",
+}
 PACK, ROWS, INDEX, UNREADABLE = "pack.json", "rows.csv", "index.npy", "unreadable.csv"
 
 
@@ -80,14 +87,25 @@ class PackedData:
     unreadable: int
 
     @classmethod
-    def open(cls, folder: Path, image_size: int, sample_rate: int) -> PackedData:
+    def open(cls, folder: Path, image_size: int, sample_rate: int, *, current: bool = False) -> PackedData:
         """Open a packed folder at an image size and a sample rate.
 
+        It is stale when its rows file is still where it was, as seen from the folder, and that or a file it names has
+        another size or time than when it was packed. A folder that was carried off from its rows file can't be stale.
+
+        Args:
+            folder: the packed data set.
+            image_size: pixels.
+            sample_rate: Hz.
+            current: do not look whether it is stale.
+
         Raises:
-            PackError: it is not one, lacks this size or rate, or is damaged.
+            PackError: it is not one, lacks this size or rate, or is damaged or stale.
         """
         info = read_info(folder)
-        again = f"pack it again: bma data pack ROWS {folder} --image-size {image_size}"
+        rows_file = Path(os.path.normpath(folder.resolve() / info["rows_file"]))
+        named = shlex.quote(str(rows_file)) if rows_file.is_file() else "ROWS"
+        again = f"pack it again: bma data pack {named} {shlex.quote(str(folder))} --image-size {image_size}"
         if image_size not in info["image_sizes"]:
             raise PackError(f"{folder} is packed for images of {info['image_sizes']} pixels, not {image_size}; {again}")
         if sample_rate != info["sample_rate"]:
@@ -104,6 +122,11 @@ class PackedData:
                 raise ValueError(f"{INDEX} points outside the arrays")
         except (OSError, ValueError, EOFError) as error:
             raise PackError(f"{folder} is damaged ({error}); delete the folder and {again}") from None
+        if not current and rows_file.is_file() and source_state(rows_file, rows) != info["source"]:
+            raise PackError(
+                f"{folder} is stale, as {rows_file} or a file that it names has changed since; "
+                f"move the folder elsewhere to use it as it is, or {again}"
+            )
         return cls(folder, rows, index, images, waves, offsets, info["fingerprint"], info["unreadable"])
 
     @cached_property
@@ -132,6 +155,49 @@ def read_info(folder: Path) -> dict[str, Any]:
     if not isinstance(info, dict) or info.get("schema") != SCHEMA or not set(info) >= KEYS:
         raise PackError(f"{folder} was packed by another version; delete the folder and pack it again")
     return info
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """Read a packed folder whole and compare it with the sha256 in its `pack.json`, whose content is returned.
+
+    Raises:
+        PackError: it is no packed folder, or names the first file that is not what was packed.
+    """
+    info = read_info(folder)
+    for name, digest in hash_files(folder, list(info["sha256"])).items():
+        if digest != info["sha256"][name]:
+            raise PackError(f"{folder / name} is not as it was packed; delete the folder and pack it again")
+    return info
+
+
+def hash_files(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """The sha256 of files in a folder, in hexadecimal digits; empty for one that can't be read."""
+    return dict(zip(names, in_parallel(lambda name: file_digest(folder / name), names, "checking"), strict=True))
+
+
+def file_digest(file: Path) -> str:
+    """The sha256 of a file's bytes in hexadecimal digits; empty where it can't be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def source_state(rows_file: Path, rows: Sequence[Row]) -> str:
+    """A hash over a rows file and over size and time of every file that its rows name.
+
+    Raises:
+        OSError: the rows file can't be read.
+    """
+    state = hashlib.sha256(rows_file.read_bytes())
+    for path in dict.fromkeys(path for row in rows for path in (row.image, row.sound) if path):
+        try:
+            status = (rows_file.parent / path).stat()
+            state.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        except OSError:
+            state.update(f"{path}\0missing\n".encode())
+    return state.hexdigest()
 
 
 def _map(file: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 def in_parallel(
     work: Callable[[T], R], items: Sequence[T], what: str, *, unit: str = "file", ahead: int | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Results in the order of the items, behind a progress bar.
 
     Whoever stops early, as by Ctrl-C, waits for the items at hand alone.

@@ -1,8 +1,11 @@
 """Packing: the bytes are what decoding gives, broken files are left out and listed, a stale pack is made again."""
 
 import csv
+import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,13 @@ import numpy.typing as npt
 import pytest
 
 import training.data.pack
+from training.data.journal import Entry, Journal
 from training.data.pack import open_data, pack
 from training.data.packed import PackedData, PackError
+from training.data.parallel import cores
 from training.data.rows import Row, RowsError, read_rows, write_rows
 from training.model.media.image import read_image
-from training.model.media.sound import read_sound
+from training.model.media.sound import read_segments, read_sound
 
 Tone = Callable[..., npt.NDArray[np.int16]]
 Write = Callable[..., None]
@@ -133,6 +138,14 @@ def test_changed_rows_are_packed_again(rows_file: Path) -> None:
     assert after.fingerprint != before.fingerprint
 
 
+@pytest.mark.parametrize("content", ['{"schema": 1}', "{"])
+def test_a_pack_of_another_version_is_packed_again(rows_file: Path, content: str) -> None:
+    folder = reopen(rows_file).folder
+    (folder / "pack.json").write_text(content)
+    assert len(reopen(rows_file).rows) == 31
+    assert json.loads((folder / "pack.json").read_text())["images"] == 26
+
+
 @pytest.mark.parametrize("how", ["changed", "touched", "removed"])
 def test_a_changed_file_is_packed_again(rows_file: Path, write_image: Write, how: str) -> None:
     before = reopen(rows_file)
@@ -189,7 +202,7 @@ def test_what_is_no_data_is_said(tmp_path: Path) -> None:
         reopen(tmp_path / "nowhere")
 
 
-def test_a_failed_pack_leaves_the_older_one(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_older_pack_and_what_was_done(rows_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = reopen(rows_file).folder
     before = made(folder)
     write_rows(rows_file, read_rows(rows_file)[:-1])
@@ -197,10 +210,18 @@ def test_a_failed_pack_leaves_the_older_one(rows_file: Path, monkeypatch: pytest
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        reopen(rows_file)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(PackError) as caught:
+            reopen(rows_file)
+    assert str(caught.value) == (
+        f"{folder} can't be written (No space left on device); make room for it or name another folder, and run the "
+        "same command again: what is packed so far is kept"
+    )
     assert made(folder) == before
+    monkeypatch.setattr(training.data.pack, "read_image", None)  # nothing is decoded again
+    monkeypatch.setattr(training.data.pack, "read_segments", None)
+    assert len(reopen(rows_file).rows) == 30
     assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
 
 
@@ -242,3 +263,115 @@ def test_a_file_that_changes_while_it_is_packed_is_packed_again(
         folder = reopen(rows_file).folder
     before = made(folder)
     assert made(reopen(rows_file).folder) != before
+
+
+def test_a_sound_is_decoded_once_for_all_that_is_cut_from_it(
+    tmp_path: Path, tone: Tone, write_sound: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = {name: tone(440.0, 1.0, number) for number, name in enumerate(("a.wav", "b.wav"))}
+    for name, wave in samples.items():
+        write_sound(tmp_path / name, wave)
+    cuts = [("a.wav", 0.5, 0.25), ("b.wav", 0.0, 0.5), ("a.wav", 0.0, 0.25), ("a.wav", 7.0, 1.0), ("a.wav", 0.5, 0.25)]
+    write_rows(tmp_path / "rows.csv", [Row("test", sound=name, start=a, duration=b) for name, a, b in cuts])
+    read: list[str] = []
+
+    def count(file: Path, *arguments: Any, **options: Any) -> Any:
+        read.append(file.name)
+        return read_segments(file, *arguments, **options)
+
+    monkeypatch.setattr(training.data.pack, "read_segments", count)
+    data = reopen(tmp_path)
+    assert sorted(read) == ["a.wav", "b.wav"]
+    assert data.index[:, 1].tolist() == [0, 2, 1, -1, 0]  # a sound's stretches lie together
+    assert (data.folder / "unreadable.csv").read_text() == (
+        'file,reason\na.wav,"ends at 1.00 s, before the 7 s asked for; choose an earlier start"\n'
+    )
+    for (name, start, duration), number in zip(cuts, data.index[:, 1], strict=True):
+        first = round(8000 * start)
+        if number >= 0:
+            assert np.array_equal(data.wave(number), samples[name][first : first + round(8000 * duration)])
+
+
+def test_at_most_an_hour_of_a_sound_is_held_at_once() -> None:
+    rows = [Row("test", sound="long.wav", start=60.0 * minute, duration=60.0) for minute in range(150)]
+    rows += [Row("test", sound="long.wav"), Row("test", sound="short.wav", duration=9999.0)]
+    items = training.data.pack._sound_items(rows)
+    assert [(item.path, len(item.spans)) for item in items] == [
+        ("long.wav", 60),
+        ("long.wav", 60),
+        ("long.wav", 30),
+        ("long.wav", 1),
+        ("short.wav", 1),
+    ]
+
+
+def test_few_files_wait_to_be_written(rows_file: Path, write_image: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far the decoders could run ahead of a slow disk."""
+    rows = [Row("test", image=f"many/{number}.jpg") for number in range(200)]
+    write_image(rows_file.parent / "many/0.jpg", (1, 2, 3), 0)
+    for row in rows[1:]:
+        os.link(rows_file.parent / "many/0.jpg", rows_file.parent / row.image)
+    write_rows(rows_file, rows)
+    lock = threading.Lock()
+    held = most = 0
+
+    class Picture(np.ndarray[Any, Any]):
+        def __del__(self) -> None:
+            nonlocal held
+            with lock:
+                held -= 1
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        return read_image(*arguments, **options).view(Picture)
+
+    def wait(journal: Journal, entry: Entry) -> None:
+        deadline = time.monotonic() + 30
+        while not journal.entries and held < 4 * cores() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0 if journal.entries else 0.1)  # time for more, if more were let
+        add(journal, entry)
+
+    add = Journal.add
+    monkeypatch.setattr(Journal, "add", wait)
+    monkeypatch.setattr(training.data.pack, "read_image", read)
+    assert len(reopen(rows_file).images) == 200
+    assert held == 0
+    assert 4 * cores() <= most <= 4 * cores() + 1  # and the one that was written last
+
+
+def test_a_link_is_followed_to_where_the_pack_lies(rows_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (rows_file.parent / "packed").symlink_to(tmp_path / "disk")
+    assert len(reopen(rows_file).images) == 26
+    assert (tmp_path / "disk" / "pack.json").is_file()
+    assert (rows_file.parent / "packed").is_symlink()
+    assert len(PackedData.open(tmp_path / "disk", 32, 8000).images) == 26
+
+
+@pytest.mark.parametrize("how", ["rows", "file"])
+def test_a_named_pack_that_is_stale_is_refused_until_it_is_carried_off(
+    rows_file: Path, tmp_path: Path, how: str
+) -> None:
+    folder = tmp_path / "out" / "my set"
+    pack(rows_file, folder, 32, 8000)
+    assert len(reopen(folder).rows) == 31
+    if how == "rows":
+        write_rows(rows_file, read_rows(rows_file)[:-1])
+    else:
+        os.utime(rows_file.parent / "images/test-25.jpg", (1, 1))
+    with pytest.raises(PackError) as caught:
+        reopen(folder)
+    assert str(caught.value) == (
+        f"{folder} is stale, as {rows_file} or a file that it names has changed since; move the folder elsewhere to "
+        f"use it as it is, or pack it again: bma data pack {rows_file} '{folder}' --image-size 32"
+    )
+    away = folder.rename(tmp_path / "carried")
+    assert len(reopen(away).rows) == 31
+    assert len(pack(rows_file, folder, 32, 8000).rows) == (30 if how == "rows" else 31)
+    assert reopen(folder)
+    rows_file.rename(rows_file.with_name("other.csv"))
+    assert reopen(folder)  # nothing to compare it with

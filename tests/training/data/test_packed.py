@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.data.pack import pack
-from training.data.packed import PackedData, PackError
+from training.data.packed import PackedData, PackError, check
 from training.data.rows import Row, write_rows
 
 
@@ -130,7 +130,7 @@ def test_pickles_are_not_loaded(folder: Path) -> None:
         ("[]", "was packed by another version"),
         ("{}", "was packed by another version"),
         ('{"schema": 99}', "was packed by another version"),
-        ('{"schema": 1}', "was packed by another version"),
+        ('{"schema": 2}', "was packed by another version"),
     ],
 )
 def test_a_pack_json_that_is_not_understood_is_refused(folder: Path, content: str, sentence: str) -> None:
@@ -146,8 +146,27 @@ def test_what_is_no_packed_set_is_said(tmp_path: Path) -> None:
 
 def test_pack_json_counts_what_is_there(folder: Path, tiny_data: PackedData) -> None:
     info: dict[str, Any] = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
-    assert info["schema"] == 1
+    assert info["schema"] == 2
     assert info["rows"] == len(tiny_data.rows) == 31
     assert info["images"] == len(tiny_data.images) == 26
     assert info["sounds"] == len(tiny_data.offsets) - 1 == 26
     assert info["unreadable"] == tiny_data.unreadable == 0
+
+
+def test_a_whole_pack_passes_the_check(folder: Path) -> None:
+    assert check(folder)["images"] == 26
+
+
+@pytest.mark.parametrize(
+    "name", ["index.npy", "rows.csv", "images-32.u8", "waves-8000.i16", "offsets-8000.npy", "unreadable.csv"]
+)
+@pytest.mark.parametrize("how", ["missing", "a bit flipped"])
+def test_the_check_names_a_part_that_is_not_as_it_was_packed(folder: Path, name: str, how: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    if how == "missing":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(PackError, match=rf"{name} is not as it was packed; delete the folder and pack it again"):
+        check(folder)
