@@ -29,6 +29,10 @@ def add_data_commands(commands: Any) -> None:
     pack.add_argument("--image-size", type=int, default=224, help="pixels; the model's image_size (default 224)")
     pack.set_defaults(run=data_pack)
 
+    check = data.add_parser("check", help="read a packed data set whole and find what has changed by itself")
+    check.add_argument("pack", type=Path, metavar="PACK", help="folder of the packed data set")
+    check.set_defaults(run=data_check)
+
 
 def _add_prepare(prepare: argparse.ArgumentParser) -> None:
     kinds = prepare.add_subparsers(dest="kind", required=True, metavar="KIND")
@@ -69,13 +73,25 @@ def prepare_folder(arguments: argparse.Namespace) -> None:
 
 def data_pack(arguments: argparse.Namespace) -> None:
     """`bma data pack`."""
-    from training.data.pack import pack
+    from training.data.pack import open_current, pack
+    from training.data.rows import read_rows
     from training.model.config import PreprocessConfig
 
     config = PreprocessConfig(image_size=arguments.image_size)
-    data = pack(arguments.rows, arguments.out, config.image_size, config.sample_rate)
-    print(f"packed {len(data.images)} images and {len(data.offsets) - 1} sounds into {data.folder}")
+    sizes = config.image_size, config.sample_rate
+    data = open_current(arguments.rows, read_rows(arguments.rows), arguments.out, *sizes)
+    done = "already packed" if data else "packed"
+    data = data or pack(arguments.rows, arguments.out, *sizes)
+    print(f"{done}: {len(data.images)} images and {len(data.offsets) - 1} sounds in {data.folder}")
     say_unreadable(data)
+
+
+def data_check(arguments: argparse.Namespace) -> None:
+    """`bma data check`."""
+    from training.data.packed import check
+
+    info = check(arguments.pack)
+    print(f"{arguments.pack} is as it was packed: {info['images']} images and {info['sounds']} sounds")
 
 
 def say_prepared(made: Prepared) -> None:
