@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from training.data.prepare.journal import state_of
 from training.model.media.sound import decode_sound
-from training.model.media.source import EmptyMedia, MissingMedia, UnsupportedMedia
+from training.model.media.source import EmptyMedia, UnsupportedMedia
 from training.model.media.video import read_frames, video_info
 
 FRAMES, SOUNDS = "frames", "sounds"
@@ -75,7 +76,7 @@ def cut_video(video: Video, out: Path, every: float, per_video: int) -> list[Pie
     if len(os.fsencode(video.file.name)) > _LONGEST_NAME:
         raise UnsupportedMedia(video.path, f"has a name longer than {_LONGEST_NAME} bytes; rename it")
     frames, sound = out / FRAMES / video.path, out / SOUNDS / f"{video.path}.flac"
-    state = _state(video)
+    state = state_of(video.file, video.path)
     record = _read_record(frames / _SOURCE)
     same = record is not None and record.state == state and (sound.is_file() or not record.sound_seconds)
     if same and record and (record.every, record.per_video) == (every, per_video):
@@ -142,16 +143,6 @@ def _read_record(file: Path) -> _Record | None:
         return None
 
 
-def _state(video: Video) -> list[int]:
-    try:
-        status = video.file.stat()
-    except OSError as error:
-        raise MissingMedia(
-            video.path, f"can't be read ({error.strerror}); check the path and its permissions"
-        ) from None
-    return [status.st_size, status.st_mtime_ns]
-
-
 def _piece(video: Video, start: float, duration: float, sound_seconds: float) -> Piece:
     heard = sound_seconds - start >= min(SHORTEST, duration) - 0.1  # a track may end a little before the pictures
     image = f"{FRAMES}/{video.path}/{_frame_name(start, duration)}"
@@ -168,12 +159,17 @@ def _write_frames(video: Video, folder: Path, spans: Sequence[tuple[float, float
     made = []
     # pictures first: at their end the reader tells whether the file was damaged
     for picture, (start, duration) in zip(pictures, spans, strict=False):
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        picture.save(folder / _frame_name(start, duration), "JPEG", quality=90)
+        save_frame(picture, folder / _frame_name(start, duration))
         made.append((start, duration))
     if not made:
         raise EmptyMedia(video.path, "holds no pictures; check how it was recorded or exported")
     return made
+
+
+def save_frame(picture: Image.Image, file: Path) -> None:
+    """Write a video's picture as JPEG, its long side at most 512 pixels; `picture` itself becomes that small."""
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    picture.save(file, "JPEG", quality=90)
 
 
 def _write_sound(video: Video, file: Path) -> float:

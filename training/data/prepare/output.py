@@ -15,6 +15,7 @@ from training.data.packed import ROWS, UNREADABLE
 from training.data.rows import SPLITS, Row, write_rows
 from training.model.media.source import MediaError
 
+MISSING = "missing.csv"
 PREPARED = "prepared.json"  # says that a folder was made here, and may be made anew
 _SCHEMA = 1
 
@@ -34,6 +35,7 @@ class Prepared:
         pairs: rows with an image and a sound, of all splits.
         classes: how many labels there are.
         unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
+        missing: files that the data set's lists name and that are not there; `missing.csv` lists them.
     """
 
     rows_file: Path
@@ -42,6 +44,7 @@ class Prepared:
     pairs: int
     classes: int
     unreadable: int
+    missing: int = 0
 
 
 class Output:
@@ -51,12 +54,14 @@ class Output:
         folder: absolute and without links, so that a path from it to the source leads there.
         src: the source's folder, likewise.
         unreadable: what was left out so far.
+        missing: what lists name and is not there, so far: a path below `src`, and where it is listed.
     """
 
     def __init__(self, src: Path, out: Path, kind: str) -> None:
         self.src, self.folder = src.resolve(), out.resolve()
         self._out, self._kind = out, kind
         self.unreadable: list[MediaError] = []
+        self.missing: list[tuple[str, str]] = []
 
     def begin(self) -> None:
         """Make the folder, and note in it that it is made here."""
@@ -82,14 +87,16 @@ class Output:
         Raises:
             PrepareError: there is not one row.
         """
-        with (self.folder / f".{UNREADABLE}").open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["file", "reason"])
-            writer.writerows([error.name, error.reason] for error in sorted(self.unreadable, key=str))
-        (self.folder / f".{UNREADABLE}").replace(self.folder / UNREADABLE)
+        left_out = sorted(self.unreadable, key=str)
+        self._list(UNREADABLE, ["file", "reason"], [(error.name, error.reason) for error in left_out])
+        if self.missing:
+            self._list(MISSING, ["file", "listed"], sorted(self.missing))
+        else:
+            (self.folder / MISSING).unlink(missing_ok=True)
         if not rows:
             first = f" (the first: {min(self.unreadable, key=str)})" if self.unreadable else ""
-            raise PrepareError(f"{self.src}: not one file could be read{first}")
+            absent = f"; {self.folder / MISSING} lists {len(self.missing)} that are not there" if self.missing else ""
+            raise PrepareError(f"{self.src}: not one file could be read{first}{absent}")
         draft = self.folder / f".{ROWS}"
         write_rows(draft, rows)
         draft.replace(self.folder / ROWS)
@@ -101,7 +108,16 @@ class Output:
             pairs=sum(bool(row.image and row.sound) for row in rows),
             classes=len({row.label for row in rows if row.label}),
             unreadable=len(self.unreadable),
+            missing=len(self.missing),
         )
+
+    def _list(self, name: str, columns: Sequence[str], lines: Sequence[tuple[str, str]]) -> None:
+        draft = self.folder / f".{name}"
+        with draft.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(lines)
+        draft.replace(self.folder / name)
 
     def _replace(self, name: str, text: str) -> None:
         (self.folder / f".{name}").write_text(text, encoding="utf-8")
