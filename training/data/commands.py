@@ -23,6 +23,20 @@ def add_data_commands(commands: Any) -> None:
 
     _add_prepare(data.add_parser("prepare", help="make a rows file from files that you have"))
 
+    join = data.add_parser("join", help="make one rows file of several")
+    join.add_argument("out", type=Path, metavar="OUT.csv", help="the new rows file")
+    join.add_argument("rows", type=Path, nargs="+", metavar="ROWS", help="rows files, or their folders")
+    join.add_argument(
+        "--unpaired",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ROWS",
+        help="rows files whose train rows become unpaired images and sounds",
+    )
+    join.set_defaults(run=data_join)
+
     pack = data.add_parser("pack", help="make a rows file fast to read")
     pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file")
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
@@ -53,6 +67,26 @@ def _add_prepare(prepare: argparse.ArgumentParser) -> None:
     folder.add_argument("--every", type=float, default=2.0, help="cut videos into pieces of this length (default 2 s)")
     folder.add_argument("--per-video", type=int, default=30, help="at most so many pieces of a video (default 30)")
 
+    limit = "at most so many clips, chosen by their names"
+    val = "share of train that becomes val; 0 leaves the official split whole (default 0.1)"
+    kinetics = add("kinetics400", prepare_kinetics400, "Kinetics-400", "the folder with annotations, train, val, test")
+    kinetics.add_argument(
+        "--as",
+        dest="use",
+        choices=("splits", "unpaired"),
+        default="splits",
+        help="pairs in the owners' splits (default), or train's images and sounds as unpaired items",
+    )
+    kinetics.add_argument("--limit", type=int, help=limit)
+    vggsound = add("vggsound", prepare_vggsound, "VGGSound", "the folder with vggsound.csv and the clips")
+    vggsound.add_argument("--val", type=float, default=0.1, help=val)
+    vggsound.add_argument("--limit", type=int, help=limit)
+    esc50 = add("esc50", prepare_esc50, "ESC-50", "the folder with audio and meta")
+    esc50.add_argument("--test-fold", type=int, default=5, help="1 to 5 (default 5)")
+    esc50.add_argument("--val-fold", type=int, default=4, help="1 to 5, 0 for none (default 4)")
+    dcase = add("dcase2018", prepare_dcase2018, "DCASE 2018, task 1A", "TUT-urban-acoustic-scenes-2018-development")
+    dcase.add_argument("--val", type=float, default=0.1, help=val)
+
 
 def data_demo(arguments: argparse.Namespace) -> None:
     """`bma data demo`."""
@@ -69,6 +103,55 @@ def prepare_folder(arguments: argparse.Namespace) -> None:
     say_prepared(made)
     if not made.train_pairs:
         print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
+
+
+def prepare_kinetics400(arguments: argparse.Namespace) -> None:
+    """`bma data prepare kinetics400`."""
+    from training.data.prepare.kinetics400 import prepare_kinetics400
+
+    made = prepare_kinetics400(arguments.src, arguments.out, arguments.use, arguments.limit)
+    say_prepared(made)
+    if arguments.use == "unpaired":
+        print("next: " + shlex.join(["bma", "data", "join", "ALL.csv", "PAIRS.csv", "--unpaired", str(made.rows_file)]))
+
+
+def prepare_vggsound(arguments: argparse.Namespace) -> None:
+    """`bma data prepare vggsound`."""
+    from training.data.prepare.vggsound import prepare_vggsound
+
+    say_prepared(prepare_vggsound(arguments.src, arguments.out, arguments.val, arguments.limit))
+
+
+def prepare_esc50(arguments: argparse.Namespace) -> None:
+    """`bma data prepare esc50`."""
+    from training.data.prepare.esc50 import prepare_esc50
+
+    made = prepare_esc50(arguments.src, arguments.out, arguments.test_fold, arguments.val_fold)
+    say_prepared(made)
+    print("next: " + shlex.join(["bma", "evaluate", "MODEL", "--data", str(made.rows_file)]))
+
+
+def prepare_dcase2018(arguments: argparse.Namespace) -> None:
+    """`bma data prepare dcase2018`."""
+    from training.data.prepare.dcase2018 import prepare_dcase2018
+
+    made = prepare_dcase2018(arguments.src, arguments.out, arguments.val)
+    say_prepared(made)
+    print("next: " + shlex.join(["bma", "evaluate", "MODEL", "--data", str(made.rows_file)]))
+
+
+def data_join(arguments: argparse.Namespace) -> None:
+    """`bma data join`."""
+    from collections import Counter
+
+    from training.data.join import join_rows
+    from training.data.rows import SPLITS
+
+    rows = join_rows(arguments.out, arguments.rows, arguments.unpaired)
+    counts = Counter(row.split for row in rows)
+    splits = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
+    pairs = sum(row.is_pair for row in rows)
+    print(f"wrote {arguments.out}: {len(rows)} rows ({splits}), of them {pairs} pairs to train with")
 
 
 def data_pack(arguments: argparse.Namespace) -> None:
@@ -102,6 +185,9 @@ def say_prepared(made: Prepared) -> None:
     if made.unreadable:
         listed = made.rows_file.with_name("unreadable.csv")
         print(f"left out, as they can't be read: {made.unreadable}; {listed} lists them")
+    if made.missing:
+        listed = made.rows_file.with_name("missing.csv")
+        print(f"named by the data set's lists and not there: {made.missing}; {listed} lists them")
     if made.train_pairs:
         folder = made.rows_file.parent
         run = folder.parent if folder.name == "data" else folder.with_name(f"{folder.name}-run")

@@ -1,0 +1,101 @@
+"""A small VGGSound, with its list as its owners write it, becomes a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.data.pack import pack
+from training.data.prepare.output import PrepareError
+from training.data.prepare.split import take_val
+from training.data.prepare.vggsound import prepare_vggsound
+
+WriteClip = Callable[..., None]
+LABEL = "people eating crisps, noisily"
+
+
+@pytest.fixture
+def src(tmp_path: Path, write_clip: WriteClip) -> Path:
+    """Twelve clips of train and one of test, in a subfolder; of two more one is broken, one gone."""
+    src = tmp_path / "vgg"
+    lines = [f'video{number:06d},{number},"{LABEL}",train' for number in range(12)]
+    lines += [
+        "-testtest_t,30,barn swallow calling,test",
+        "brokenbrok_,5,female singing,test",
+        "gonegonegon,7,zebra,test",
+    ]
+    for number in range(12):
+        write_clip(src / "video" / f"video{number:06d}_{number:06d}.mp4", 1.0)
+    write_clip(src / "video" / "more" / "-testtest_t_000030.mp4", 3.0)
+    whole = (src / "video" / "video000000_000000.mp4").read_bytes()
+    (src / "video" / "brokenbrok__000005.mp4").write_bytes(whole[: len(whole) // 2])
+    (src / "vggsound.csv").write_text("\n".join(lines) + "\n")
+    return src
+
+
+def test_clips_become_rows(src: Path, tmp_path: Path, rows_of: Any, listed_in: Any) -> None:
+    made = prepare_vggsound(src, tmp_path / "out", val=0.5)
+    rows = rows_of(made)
+    held_out = take_val({f"video{number:06d}" for number in range(12)}, 0.5)
+    assert 0 < len(held_out) < 12
+    assert {row.clip for row in rows.values() if row.split == "val"} == held_out
+    assert {row.label for row in rows.values() if row.split != "test"} == {LABEL}
+    test = rows["-testtest_t_000030"]
+    assert (test.split, test.label, test.clip) == ("test", "barn swallow calling", "-testtest_t")
+    assert test.image == "frames/video/more/-testtest_t_000030.jpg"
+    assert (test.start, test.duration) == pytest.approx((0.5, 2.0), abs=0.05)
+    assert set(listed_in(made, "unreadable.csv")) == {"video/brokenbrok__000005.mp4"}
+    assert listed_in(made, "missing.csv") == {"gonegonegon_000007.mp4": f"{src}/vggsound.csv line 15"}
+    assert (made.pairs, made.unreadable, made.missing) == (13, 1, 1)
+    packed = pack(made.rows_file, tmp_path / "packed", 32, 8000)
+    assert (len(packed.images), len(packed.offsets) - 1, packed.unreadable) == (13, 13, 0)
+    assert len(packed.wave(int(packed.index[list(rows).index(test.id), 1]))) == 16_000
+
+
+def test_the_official_split_may_stay_whole(src: Path, tmp_path: Path) -> None:
+    assert prepare_vggsound(src, tmp_path / "out", val=0).splits == {"train": 12, "test": 1}
+    assert sum(prepare_vggsound(src, tmp_path / "out", limit=5).splits.values()) <= 5
+
+
+def test_a_clip_of_both_splits_is_of_test(src: Path, tmp_path: Path, rows_of: Any) -> None:
+    with (src / "vggsound.csv").open("a") as stream:
+        stream.write("video000003,3,zebra braying,test\n")
+    row = rows_of(prepare_vggsound(src, tmp_path / "out"))["video000003_000003"]
+    assert (row.split, row.label) == ("test", "zebra braying")
+
+
+def test_what_is_wrong_is_one_sentence(src: Path, tmp_path: Path) -> None:
+    def says(text: str, **options: Any) -> None:
+        with pytest.raises(PrepareError, match=re.escape(text)) as caught:
+            prepare_vggsound(src, tmp_path / "out", **options)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
+
+    says("--val takes a share from 0 to 0.9, such as 0.1, not 1", val=1.0)
+    says("--val takes a share from 0 to 0.9, such as 0.1, not nan", val=float("nan"))
+    says("--limit takes a whole number of at least 1, not -1", limit=-1)
+    for line, why in (
+        ("../x,1,zebra,train", "youtube_id is '../x', not a YouTube id"),
+        ("abc,1,zebra,val", "split is 'val', not one of"),
+        ("abc,1.5,zebra,test", "start is '1.5', not a whole number"),
+        ("abc,1,,test", "label is empty"),
+    ):
+        (src / "vggsound.csv").write_text(f"{line}\n")
+        says(f"{src}/vggsound.csv line 1: {why}")
+    (src / "vggsound.csv").unlink()
+    says(f"{src}/vggsound.csv does not exist")
+    (src / "vggsound.csv").write_text("abc,1,zebra,test\n")
+    for file in src.rglob("*.mp4"):
+        file.unlink()
+    says(f"{src} holds no clips: put them as ID_START.mp4 into {src}/video")
+
+
+def test_a_list_whose_clips_are_all_gone_says_so(tmp_path: Path, write_clip: WriteClip) -> None:
+    write_clip(tmp_path / "in" / "unknown_000000.mp4", 1.0)
+    (tmp_path / "in" / "vggsound.csv").write_text("abc,1,zebra,test\n")
+    with pytest.raises(PrepareError, match=r"not one file .*missing.csv"):
+        prepare_vggsound(tmp_path / "in", tmp_path / "out")

@@ -1,0 +1,169 @@
+"""A short video as data sets distribute it: the picture in its middle, and the place of the sound around that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SHORTEST, save_frame
+from training.data.prepare.journal import Numbers, read_files
+from training.data.prepare.output import PREPARED, Output, PrepareError
+from training.data.prepare.split import share_of
+from training.data.rows import Row
+from training.model.media.container import opened
+from training.model.media.sound import read_sound
+from training.model.media.source import DamagedMedia, EmptyMedia
+from training.model.media.video import read_frames, video_info
+
+SECONDS = 2.0  # of sound, the models' window
+SUFFIX = ".mp4"
+_AGAIN = "download it again"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of a data set.
+
+    Attributes:
+        path: its file, below the data set's folder.
+        split: of its row.
+        label: its class, empty where unknown.
+        youtube_id: the video that it was taken from.
+    """
+
+    path: str
+    split: str
+    label: str
+    youtube_id: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending: a data set has it once."""
+        return Path(self.path).stem
+
+
+def find_clips(folder: Path, src: Path) -> dict[str, str]:
+    """All videos below a folder, in subfolders too: file name → path below `src`; of two of one name, the first.
+
+    Raises:
+        PrepareError: a folder can't be read.
+    """
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, onerror=_closed, followlinks=True):
+        real = os.path.realpath(parent)
+        if PREPARED in names or real in seen:  # a data set made here; a link that leads back
+            folders.clear()
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_text(name))
+        below = Path(parent).relative_to(src).as_posix()
+        for name in names:
+            if name.endswith(SUFFIX):
+                found.setdefault(name, name if below == "." else f"{below}/{name}")
+    return found
+
+
+def choose_clips(clips: Sequence[Clip], limit: int | None) -> list[Clip]:
+    """At most so many clips, by a hash of their names alone: a larger limit adds clips, and takes none away.
+
+    Raises:
+        PrepareError: the limit is below 1.
+    """
+    if limit is None:
+        return list(clips)
+    if limit < 1:
+        raise PrepareError(f"--limit takes a whole number of at least 1, not {limit}")
+    return sorted(clips, key=lambda clip: share_of(f"limit {clip.name}"))[:limit]
+
+
+def read_clips(output: Output, clips: Sequence[Clip]) -> list[Row]:
+    """A row for each clip that can be read, by split and name.
+
+    A row's image is the clip's middle frame, written to `frames/`; its sound is the clip's own file, with the middle
+    2 s as `start` and `duration`. A clip without sound there has an image alone. Frames of earlier runs are kept where
+    the clip is the same.
+
+    Raises:
+        OSError: the output folder can't be written.
+    """
+
+    def frame(path: str) -> Path:
+        return output.folder / _frame(path)
+
+    def read(file: Path, path: str) -> Numbers:
+        return _read(file, path, frame(path))
+
+    clips = sorted(clips, key=lambda clip: (clip.split, clip.name))
+    found = read_files(output, [clip.path for clip in clips], read, frame)
+    return [_row(output, clip, found[clip.path]) for clip in clips if clip.path in found]
+
+
+def _row(output: Output, clip: Clip, heard: Numbers) -> Row:
+    start, duration = heard or (0.0, None)
+    return Row(
+        split=clip.split,
+        label=clip.label,
+        image=_frame(clip.path),
+        sound=output.path_to(output.src / clip.path) if heard else "",
+        clip=clip.youtube_id,
+        id=clip.name,
+        start=start or 0.0,
+        duration=duration,
+    )
+
+
+def _frame(path: str) -> str:
+    return f"{FRAMES}/{path.removesuffix(SUFFIX)}.jpg"
+
+
+def _read(file: Path, path: str, frame: Path) -> Numbers:
+    """Write a clip's middle frame; start and duration of its sound, nothing where there is none to hear."""
+    info = video_info(file, name=path)
+    pictures = list(read_frames(file, [info.seconds / 2], name=path))
+    if not pictures:
+        raise DamagedMedia(path, f"ends before its middle; {_AGAIN}")
+    duration = round(max(min(SECONDS, info.seconds), 0.001), 3)
+    start = round(max(0.0, (info.seconds - duration) / 2), 3)
+    heard = [start, duration] if info.has_sound and _is_heard(file, path, start, duration) else []
+    frame.parent.mkdir(parents=True, exist_ok=True)
+    draft = frame.with_name(f".{frame.name}")
+    save_frame(pictures[0], draft)
+    draft.replace(frame)
+    return heard
+
+
+def _is_heard(file: Path, path: str, start: float, duration: float) -> bool:
+    """Whether there is a second of sound in a stretch, or all of a shorter one.
+
+    Raises:
+        MediaError: the sound can't be read, or ends before the file itself says that it does.
+    """
+    needed = min(SHORTEST, duration) - 0.1
+    try:
+        seconds = len(read_sound(file, SAMPLE_RATE, name=path, start=start, duration=duration)) / SAMPLE_RATE
+    except EmptyMedia:  # the track is empty, or ends before
+        seconds = 0.0
+    if seconds < needed <= _claimed(file, path) - start:
+        raise DamagedMedia(path, f"is cut off; {_AGAIN}")
+    return seconds >= needed
+
+
+def _claimed(file: Path, path: str) -> float:
+    """Seconds of sound that the file says it holds, 0.0 where it does not say."""
+    with opened(file, path, f"can't be read; {_AGAIN}") as container:
+        track = container.streams.audio[0]
+        return float(track.duration * track.time_base) if track.duration else 0.0
+
+
+def _is_text(name: str) -> bool:
+    """Whether a rows file can hold a name: its bytes are UTF-8."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _closed(error: OSError) -> None:
+    raise PrepareError(f"{error.filename} can't be read ({error.strerror}); check the folder's permissions")
