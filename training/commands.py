@@ -160,7 +160,8 @@ def describe_scores(scores: dict[str, Any]) -> str:
         if modality in scores:
             part = scores[modality]
             raw = f", the same probe on raw inputs {part['raw_probe']:.3f}" if "raw_probe" in part else ""
-            lines.append(f"{modality}: linear probe {part['probe']:.3f}{raw}, kNN {part['knn']:.3f}")
+            clip = f", over whole files {part['probe_clip']:.3f}" if "probe_clip" in part else ""
+            lines.append(f"{modality}: linear probe {part['probe']:.3f}{clip}{raw}, kNN {part['knn']:.3f}")
     for way in ("sound_to_image", "image_to_sound"):
         if way in scores:
             part = scores[way]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.features import Features, select
 from training.model.bundle import MODALITIES
+from training.model.head import ClassHead
 from training.model.memory import Modality, other
 from training.model.preprocess import windows
 from training.probe import Labelled, accuracy, fit_head
@@ -34,6 +35,8 @@ def evaluate(features: Features, probe: Features | None = None) -> dict[str, Any
     Returns:
         `{"image": {"probe", "knn"}, "sound": {...}, "sound_to_image": {"hit@1" ... "hit@5", "map", "chance"},
         "image_to_sound": {...}, "n": {...}}`; a part is absent where the data set has nothing to measure it on.
+        Where test sounds are stretches of longer files, "sound" also has "probe_clip": the probe's accuracy over files,
+        each scored as `clip_accuracy` says.
 
     Raises:
         EvaluationError: nothing can be measured.
@@ -64,7 +67,36 @@ def _classification(features: Features, modality: Modality) -> dict[str, float]:
     if len(names) < 2 or not len(test.labels):
         return {}
     head = fit_head(train, names, val)
-    return {"probe": accuracy(head, test), "knn": knn_accuracy(train, test, choose_k(train, val))}
+    scores = {"probe": accuracy(head, test), "knn": knn_accuracy(train, test, choose_k(train, val))}
+    files = _files(features, names) if modality == "sound" else []
+    if len(set(files)) < len(files):
+        scores["probe_clip"] = clip_accuracy(head, test, files)
+    return scores
+
+
+def _files(features: Features, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The sound file and label of each test sound of a known class; stretches of one file share them."""
+    data = features.data
+    file = {int(place): row.sound for place, row in zip(data.index[:, 1], data.rows, strict=True)}
+    items, _ = features.split("test", "sound")
+    labelled = zip(items.numbers, items.labels, strict=True)
+    return [(file[int(number)], label) for number, label in labelled if label in names]
+
+
+def clip_accuracy(head: ClassHead, test: Labelled, files: Sequence[Hashable]) -> float:
+    """Share of files whose class has the highest probability in the mean over the file's segments.
+
+    Args:
+        head: the probe.
+        test: segments, those of a file of one class.
+        files: which file each segment is of.
+    """
+    number = {file: place for place, file in enumerate(dict.fromkeys(files))}
+    places = torch.tensor([number[file] for file in files])
+    probabilities = head.probabilities(test.features).double()
+    sums = probabilities.new_zeros(len(number), probabilities.shape[1]).index_add_(0, places, probabilities)
+    labels = torch.empty(len(number), dtype=torch.long).index_copy_(0, places, test.labels)
+    return float((sums.argmax(dim=1) == labels).float().mean())
 
 
 def _retrieval(features: Features, query: Modality) -> dict[str, float]:

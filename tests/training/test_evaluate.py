@@ -1,7 +1,8 @@
 """Scores against brute force on small arrays, and the shape of a whole evaluation."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from training.data.rows import Row, read_rows, write_rows
 from training.evaluate import (
     EvaluationError,
     choose_k,
+    clip_accuracy,
     evaluate,
     knn_accuracy,
     raw_probe,
@@ -23,6 +25,7 @@ from training.evaluate import (
 )
 from training.features import Features
 from training.model.embedder import Embedder
+from training.model.head import ClassHead
 from training.probe import Labelled
 
 Vectors = npt.NDArray[np.float32]
@@ -130,6 +133,28 @@ def test_without_val_there_are_five_neighbours_or_as_many_as_there_are() -> None
     assert choose_k(labelled(rng, 4), labelled(rng, 10)) in (1, 3)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_files_class_has_the_highest_mean_probability(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    head = ClassHead(torch.from_numpy(rng.normal(size=(3, 5))).float(), torch.zeros(3), ("a", "b", "c"))
+    files = [int(file) for file in rng.integers(0, 9, 40)]  # of 0 to 8 segments each, in no order
+    classes = rng.integers(0, 3, 9)
+    test = Labelled(torch.from_numpy(rng.normal(size=(40, 5))).float(), torch.from_numpy(classes[files]))
+    right = []
+    for file in set(files):
+        segments = [place for place, other in enumerate(files) if other == file]
+        logits = [head.weight.double().numpy() @ test.features[place].double().numpy() for place in segments]
+        probabilities = [np.exp(row) / np.exp(row).sum() for row in logits]
+        right.append(np.mean(probabilities, axis=0).argmax() == classes[file])
+    assert clip_accuracy(head, test, files) == pytest.approx(np.mean(right))
+
+
+def test_one_sure_segment_outvotes_two_that_lean_the_other_way() -> None:
+    head = ClassHead(torch.eye(2), torch.zeros(2), ("a", "b"))
+    test = Labelled(torch.tensor([[4.0, 0.0], [0.0, 0.4], [0.0, 0.4], [0.0, 1.0]]), torch.tensor([0, 0, 0, 1]))
+    assert clip_accuracy(head, test, ["x", "x", "x", "y"]) == 1.0
+
+
 @pytest.fixture(scope="module")
 def features(tiny_run: Path, tiny_data: PackedData) -> Features:
     return Features(tiny_data, Embedder(tiny_run / "model", "cpu", "fp32"))
@@ -171,18 +196,19 @@ def test_retrieval_reads_z_of_the_test_split(features: Features) -> None:
     assert evaluate(features)["sound_to_image"] == pytest.approx(expected)
 
 
-Relabel = Callable[[Callable[[Row], Row | None]], PackedData]
+Relabel = Callable[[Callable[[Row], Row | Iterable[Row] | None]], PackedData]
 
 
 @pytest.fixture
 def relabel(tiny_rows: Path, tmp_path: Path) -> Relabel:
-    """`relabel(change)`: the tiny set with every row changed, or left out where `change` gives None."""
+    """`relabel(change)`: the tiny set with every row changed, made several, or left out where `change` gives None."""
 
-    def make(change: Callable[[Row], Row | None]) -> PackedData:
+    def make(change: Callable[[Row], Row | Iterable[Row] | None]) -> PackedData:
         for name in ("images", "sounds"):
             (tmp_path / name).symlink_to(tiny_rows.parent / name)
-        changed = (change(row) for row in read_rows(tiny_rows))
-        write_rows(tmp_path / "rows.csv", [row for row in changed if row is not None])
+        changed = (change(row) or () for row in read_rows(tiny_rows))
+        rows = [row for part in changed for row in ([part] if isinstance(part, Row) else part)]
+        write_rows(tmp_path / "rows.csv", rows)
         return open_data(tmp_path, 32, 8000)
 
     return make
@@ -229,3 +255,22 @@ def test_classes_that_training_does_not_know_are_left_out(features: Features, re
     scores = evaluate(Features(relabel(unknown_test_class), features.embedder))
     assert scores["image"]["probe"] == 1.0  # of the four test images of known classes
     assert scores["n"]["image_test"] == 6
+
+
+def test_stretches_of_a_file_are_scored_together_too(features: Features, relabel: Relabel) -> None:
+    def halves(row: Row) -> Iterator[Row]:
+        if not (row.sound and row.split == "test"):
+            yield row
+            return
+        yield replace(row, duration=0.2)
+        yield replace(row, image="", id=f"{row.id}-2", start=0.2)
+        if row.label == "blue":
+            yield replace(row, label="of no class that is known", image="", start=0.1, duration=0.15)
+
+    scores = evaluate(Features(relabel(halves), features.embedder))
+    assert scores["n"]["sound_test"] == 14
+    assert set(scores["image"]) == {"probe", "knn"}
+    assert set(scores["sound"]) == {"probe", "knn", "probe_clip"}
+    files = scores["sound"]["probe_clip"] * 6
+    assert files == pytest.approx(round(files))
+    assert files >= 5
