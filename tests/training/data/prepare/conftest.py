@@ -1,8 +1,10 @@
 """Writers of data sets' files in their true formats."""
 
 import csv
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -11,6 +13,17 @@ import pytest
 
 from training.data.prepare.output import Prepared
 from training.data.rows import Row, read_rows
+
+
+@pytest.fixture(scope="session")
+def release() -> ModuleType:
+    """The module `acivw_release.py` beside this file."""
+    spec = importlib.util.spec_from_file_location("acivw_release", Path(__file__).parent / "acivw_release.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def save_clip(file: Path, seconds: float = 4.0, *, sound: float | None = None, **options: str) -> None:
