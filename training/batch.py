@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +17,11 @@ from torch import Tensor
 
 from training.config import TrainingConfig
 from training.data.packed import PackedData
+from training.data.parallel import cores
+from training.ranks import ALONE, Ranks
+
+AHEAD = 4  # batches that are gathered before they are needed
+_PIECE = 2**28  # bytes copied to a GPU at once
 
 
 class DataError(ValueError):
@@ -19,7 +30,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Items:
-    """N items of a batch in the packed form, on the device.
+    """N items of a batch in the packed form.
 
     Attributes:
         clip: int64 `[N]`, equal numbers for items of the same clip.
@@ -31,14 +42,30 @@ class Items:
     images: Tensor | None = None
     windows: Tensor | None = None
 
+    def to(self, device: torch.device) -> Items:
+        """The same on a device, on its way there where the tensors are pinned."""
+        return Items(*(None if x is None else x.to(device, non_blocking=True) for x in vars(self).values()))  # type: ignore[arg-type]
+
+    def pinned(self) -> Items:
+        """The same in memory that a GPU can fetch from by itself."""
+        return Items(*(None if x is None else x.pin_memory() for x in vars(self).values()))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from."""
+    """What one step learns from; on the ranks of a job, each one's part of it."""
 
     pairs: Items
     unpaired_sounds: Items | None = None
     unpaired_images: Items | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(None if items is None else items.to(device) for items in vars(self).values()))  # type: ignore[arg-type]
+
+    def pinned(self) -> Batch:
+        """The same in pinned memory."""
+        return Batch(*(None if items is None else items.pinned() for items in vars(self).values()))  # type: ignore[arg-type]
 
 
 class Sampler:
@@ -52,89 +79,138 @@ class Sampler:
         self.pools = pools
         self.batch_size = batch_size
         self.seed = seed
+        self._order = lru_cache(maxsize=3 * len(pools))(self._shuffle)
 
     def draw(self, kind: str, step: int) -> npt.NDArray[np.int64]:
         """Row numbers int64 `[batch_size]` of a kind for a step."""
         pool = self.pools[kind]
-        number = list(self.pools).index(kind)
         first = step * self.batch_size
         epochs = range(first // len(pool), (first + self.batch_size - 1) // len(pool) + 1)
-        orders = [np.random.default_rng((self.seed, number, epoch)).permutation(len(pool)) for epoch in epochs]
+        orders = [self._order(kind, epoch) for epoch in epochs]
         offset = first - epochs[0] * len(pool)
         return pool[np.concatenate(orders)[offset : offset + self.batch_size]]
+
+    def chances(self, kind: str, step: int) -> npt.NDArray[np.float64]:
+        """A uniform draw in [0, 1) for each of those items, float64 `[batch_size]`."""
+        return np.random.default_rng((self.seed, self._number(kind), step, 1)).random(self.batch_size)
+
+    def _shuffle(self, kind: str, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng((self.seed, self._number(kind), epoch)).permutation(len(self.pools[kind]))
+
+    def _number(self, kind: str) -> int:
+        return list(self.pools).index(kind)
 
 
 class Feeder:
     """Turns a packed data set into batches on the device, without a decoder in the loop.
 
-    The arrays are copied to the device where they take at most half of the memory that is free there; else each step
-    gathers its items from the memory-mapped files.
+    Where the arrays take at most half of the memory that is free on a GPU they are put there whole. Else threads gather
+    the items of coming steps from the memory map, a few batches ahead.
+
+    Args:
+        data: the data set.
+        config: of the run; `batch_size` is of all ranks together.
+        device: where batches are wanted.
+        ranks: who shares each batch.
+
+    Attributes:
+        waited: seconds that `batches` has let its caller wait so far.
 
     Raises:
         DataError: there are no pairs, or not the unpaired items that the configuration asks for.
     """
 
-    def __init__(self, data: PackedData, config: TrainingConfig, device: torch.device) -> None:
-        self.data = data
-        self.device = device
+    def __init__(self, data: PackedData, config: TrainingConfig, device: torch.device, ranks: Ranks = ALONE) -> None:
+        self.data, self.device, self.ranks = data, device, ranks
         self.samples = config.preprocess_config.window_samples
-        self.uses_sounds = config.uses_unpaired_sounds
-        self.uses_images = config.uses_unpaired_images
+        self.waited = 0.0
         self.pools = find_pools(data)
-        self._require("pairs", 2, "rows of split 'train' with both an image and a sound")
-        if self.uses_sounds:
-            self._require("unpaired sounds", 2, "rows of split 'unpaired' with a sound")
-        if self.uses_images:
-            self._require("unpaired images", 2, "rows of split 'unpaired' with an image")
+        self._require("pairs", "rows of split 'train' with both an image and a sound")
+        self.kinds = ["pairs"]
+        if config.uses_unpaired_sounds:
+            self._require("unpaired sounds", "rows of split 'unpaired' with a sound")
+            self.kinds.append("unpaired sounds")
+        if config.uses_unpaired_images:
+            self._require("unpaired images", "rows of split 'unpaired' with an image")
+            self.kinds.append("unpaired images")
         self.sampler = Sampler(self.pools, config.batch_size, config.seed)
-        resident = data.images.nbytes + data.waves.nbytes <= _free_memory(device) / 2
-        self.images = torch.from_numpy(np.array(data.images)).to(device) if resident else None
-        self.waves = torch.from_numpy(np.array(data.waves)).to(device) if resident else None
+        arrays = data.images.nbytes + data.waves.nbytes
+        self.resident = device.type == "cuda" and arrays <= torch.cuda.mem_get_info(device)[0] / 2
+        self.images = _copy(data.images, device) if self.resident else None
+        self.waves = _copy(data.waves, device) if self.resident else None
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """The batches of the steps from `first` to before `last`, on the device."""
+        if self.resident:
+            for step in range(first, last):
+                begun = time.perf_counter()
+                batch = self.batch(step)
+                self.waited += time.perf_counter() - begun
+                yield batch
+            return
+        coming: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(min(AHEAD, cores()), "feeder") as pool:
+            try:
+                for step in range(first, last):
+                    ready = range(step + len(coming), min(step + AHEAD, last))
+                    coming.extend(pool.submit(self._gather, step) for step in ready)
+                    begun = time.perf_counter()
+                    batch = coming.popleft().result().to(self.device)
+                    self.waited += time.perf_counter() - begun
+                    yield batch
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def batch(self, step: int) -> Batch:
-        """The items of a step; the windows of sounds are drawn from torch's CPU generator."""
-        return Batch(
-            pairs=self._items("pairs", step, image=True, sound=True),
-            unpaired_sounds=self._items("unpaired sounds", step, sound=True) if self.uses_sounds else None,
-            unpaired_images=self._items("unpaired images", step, image=True) if self.uses_images else None,
-        )
+        """The items of a step, on the device: they depend on the seed and the step's number alone."""
+        return self._gather(step).to(self.device)
 
-    def _items(self, kind: str, step: int, image: bool = False, sound: bool = False) -> Items:
-        rows = self.sampler.draw(kind, step)
+    def rows(self, step: int) -> dict[str, list[int]]:
+        """Row numbers of each kind of item in a step, those of all ranks."""
+        return {kind: self.sampler.draw(kind, step).tolist() for kind in self.kinds}
+
+    def _gather(self, step: int) -> Batch:
+        """A batch: on the device where the arrays are there, else on the CPU, pinned for a GPU."""
+        parts = {kind.replace(" ", "_"): self._items(kind, step) for kind in self.kinds}
+        batch = Batch(**parts)
+        return batch.pinned() if self.device.type == "cuda" and not self.resident else batch
+
+    def _items(self, kind: str, step: int) -> Items:
+        rows = self.ranks.mine(self.sampler.draw(kind, step))
+        chances = self.ranks.mine(self.sampler.chances(kind, step))
         return Items(
-            clip=torch.from_numpy(self.data.clips[rows]).to(self.device),
-            images=self._gather_images(self.data.index[rows, 0]) if image else None,
-            windows=self._gather_windows(self.data.index[rows, 1]) if sound else None,
+            clip=torch.from_numpy(self.data.clips[rows]),
+            images=self._gather_images(self.data.index[rows, 0]) if kind != "unpaired sounds" else None,
+            windows=self._gather_windows(self.data.index[rows, 1], chances) if kind != "unpaired images" else None,
         )
 
     def _gather_images(self, numbers: npt.NDArray[np.int32]) -> Tensor:
         if self.images is not None:
-            return self.images[torch.from_numpy(numbers).to(self.device)]
-        return torch.from_numpy(self.data.images[numbers]).to(self.device)
+            return self.images[torch.from_numpy(numbers).to(self.device, non_blocking=True)]
+        return torch.from_numpy(self.data.images[numbers])
 
-    def _gather_windows(self, numbers: npt.NDArray[np.int32]) -> Tensor:
+    def _gather_windows(self, numbers: npt.NDArray[np.int32], chances: npt.NDArray[np.float64]) -> Tensor:
         """One window of each sound at a random place; a shorter sound repeats until it fills the window."""
-        begin = torch.from_numpy(self.data.offsets[numbers])
-        length = torch.from_numpy(self.data.offsets[numbers + 1]) - begin
-        room = (length - self.samples).clamp(min=0)
-        start = (torch.rand(len(numbers), dtype=torch.float64) * (room + 1)).long()
-        if self.waves is not None and self.device.type != "cpu":
-            begin, length, start = (x.to(self.device)[:, None] for x in (begin, length, start))
-            place = begin + (start + torch.arange(self.samples, device=self.device)) % length
-            return self.waves[place]
+        begin = self.data.offsets[numbers]
+        length = self.data.offsets[numbers + 1] - begin
+        start = (chances * (np.maximum(length - self.samples, 0) + 1)).astype(np.int64)
+        if self.waves is not None:
+            places = torch.from_numpy(np.stack((begin, length, start))).to(self.device, non_blocking=True)
+            on_begin, on_length, on_start = places[:, :, None]
+            return self.waves[on_begin + (on_start + torch.arange(self.samples, device=self.device)) % on_length]
         # On a CPU a copy for each sound beats an index for each sample
-        waves = self.data.waves if self.waves is None else self.waves.numpy()
         windows = np.empty((len(numbers), self.samples), np.int16)
         for row, first, samples, skipped in zip(windows, begin.tolist(), length.tolist(), start.tolist(), strict=True):
-            wave = waves[first + skipped : first + min(samples, skipped + self.samples)]
+            wave = self.data.waves[first + skipped : first + min(samples, skipped + self.samples)]
             row[: len(wave)] = wave
             for filled in range(len(wave), self.samples, max(len(wave), 1)):  # a short sound repeats
                 row[filled : filled + len(wave)] = wave[: self.samples - filled]
-        return torch.from_numpy(windows).to(self.device)
+        return torch.from_numpy(windows)
 
-    def _require(self, kind: str, least: int, what: str) -> None:
-        if len(self.pools[kind]) < least:
-            raise DataError(f"{self.data.folder} has {len(self.pools[kind])} {what}; training needs at least {least}")
+    def _require(self, kind: str, what: str) -> None:
+        found = len(self.pools[kind])
+        if found < 2:
+            raise DataError(f"{self.data.folder} has {found} {what}; training needs at least 2")
 
 
 def find_pools(data: PackedData) -> dict[str, npt.NDArray[np.int64]]:
@@ -149,13 +225,11 @@ def find_pools(data: PackedData) -> dict[str, npt.NDArray[np.int64]]:
     }
 
 
-def _free_memory(device: torch.device) -> int:
-    """Bytes free on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:  # noqa: PTH123 - a kernel table, not a file of ours
-            table = dict(line.split(":") for line in stream)
-        return int(table["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 2**32  # not Linux: take 4 GiB as free
+def _copy(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """An array on a device, copied in pieces so that it is never whole in the CPU's memory."""
+    flat = array.reshape(-1)
+    piece = max(1, _PIECE // array.itemsize)
+    whole = torch.empty(flat.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, device=device)
+    for first in range(0, len(flat), piece):
+        whole[first : first + piece] = torch.from_numpy(np.array(flat[first : first + piece]))
+    return whole.reshape(array.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from torch import Tensor, nn
 
 from training.model.draft import clear_drafts, make_draft
 
-KEPT = 3
-
 
 class CheckpointError(ValueError):
     """A checkpoint that can't be written or read; `str()` is one sentence."""
@@ -23,9 +22,31 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The `checkpoints/` folder of a run."""
+    """The `checkpoints/` folder of a run.
+
+    Attributes:
+        folder: where they are.
+        kept: how many, the newest.
+    """
 
     folder: Path
+    kept: int = 3
+
+    def check_room(self, model: nn.Module) -> None:
+        """Refuse a disk that can't hold what a run writes: the checkpoints that are kept, and one more.
+
+        Raises:
+            CheckpointError: it is too full.
+        """
+        numbers = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+        needed = 3 * numbers * (self.kept + 1)  # the weights, and Adam's two moments of each
+        where = next(parent for parent in (self.folder, *self.folder.resolve().parents) if parent.is_dir())
+        free = shutil.disk_usage(where).free
+        if free < needed:
+            raise CheckpointError(
+                f"{self.folder} needs {needed / 1e9:.2f} GB for its checkpoints, and {free / 1e9:.2f} GB is free; "
+                "make room, keep fewer with --set keep_checkpoints=1, or name another folder with --out"
+            )
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Path:
         """Write the state after `step` steps; the file appears whole or not at all, and older ones go only then.
@@ -49,7 +70,7 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.folder} ({reason}); "
                 "earlier checkpoints are untouched: make room and go on with --resume"
             ) from None
-        for old in self.files()[:-KEPT]:
+        for old in self.files()[: -self.kept]:
             old.unlink(missing_ok=True)
         return file
 

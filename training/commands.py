@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint with the run's own keys")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    train.add_argument("--tensorboard", action="store_true", help="also write event files to RUN/tensorboard")
     train.set_defaults(run=run_train)
 
     evaluate = commands.add_parser("evaluate", help="score a bundle: linear probe, kNN, retrieval")
@@ -55,6 +56,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from training.config import make_config
     from training.data.pack import open_data
     from training.interrupt import Interruption
+    from training.ranks import leads
     from training.run import resume_command, train
 
     out = arguments.out
@@ -64,18 +66,22 @@ def run_train(arguments: argparse.Namespace) -> None:
         config = make_config(arguments.preset or "small", arguments.set)
     with Interruption().taken():
         data = open_data(arguments.data, config.image_size, config.sample_rate)
-        say_unreadable(data)
+        if leads():
+            say_unreadable(data)
         hint = resume_command(program(), str(arguments.data), out, arguments.device)
-        bundle = train(data, out, config, arguments.device, arguments.resume, how_to_resume=hint)
-    print(f"{out / 'model'} holds {bundle.name}")
+        bundle = train(
+            data, out, config, arguments.device, arguments.resume, how_to_resume=hint, board=arguments.tensorboard
+        )
+    if leads():
+        print(f"{out / 'model'} holds {bundle.name}")
 
 
 def resumed_config(out: Path, preset: str | None, overrides: list[str]) -> Any:
     """A run's own configuration. A preset, or keys without one, may be named again if they say the same."""
     from training.config import make_config, parse_overrides
-    from training.run import RunError, read_config
+    from training.run_folder import RunError, RunFolder
 
-    config = read_config(out)
+    config = RunFolder(out).read_config()
     asked = make_config(preset, overrides).to_dict() if preset else parse_overrides(overrides)
     own = config.to_dict()
     differing = [f"{key}={own[key]}, not {value}" for key, value in asked.items() if own[key] != value]

@@ -23,7 +23,10 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     seed: int = 0
     batch_size: int = 256  # N pairs, and N unpaired items of each kind in use
     checkpoint_every: int = 500  # steps
+    keep_checkpoints: int = 3  # the newest
     precision: str = "auto"  # of the encoders' convolutions: fp32, bf16, or auto by the hardware
+    compile: bool = False  # the encoders, by torch.compile: the first steps take a minute or more, the others less
+    image_weights: str = ""  # a file of ImageNet weights that E_v starts from: torchvision's ResNet-18; width 1
 
     learning_rate: float = 2e-4  # Adam
     schedule: str = "constant"  # or cosine, to zero over the run
@@ -45,9 +48,19 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     def __post_init__(self) -> None:
         ModelConfig.__post_init__(self)
         PreprocessConfig.__post_init__(self)
-        for key, least in (("steps", 1), ("batch_size", 2), ("checkpoint_every", 1), ("seed", 0), ("spec_masks", 0)):
+        least_of = {
+            "steps": 1,
+            "batch_size": 2,
+            "checkpoint_every": 1,
+            "keep_checkpoints": 1,
+            "seed": 0,
+            "spec_masks": 0,
+        }
+        for key, least in least_of.items():
             if getattr(self, key) < least:
                 raise ConfigError(f"'{key}' takes a whole number of at least {least}, not {getattr(self, key)}")
+        if self.image_weights and self.channels != 512:
+            raise ConfigError(f"'image_weights' are of a ResNet-18, which takes width=1, not {self.width}")
         if self.seed >= 2**63:
             raise ConfigError(f"'seed' takes a whole number below 2^63, not {self.seed}")
         for key in ("learning_rate", "tau_l"):

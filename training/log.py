@@ -6,11 +6,13 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
 
 from training.progress import bar
+from training.ranks import ALONE, Ranks
 
 FLUSH_STEPS = 10
 FLUSH_SECONDS = 1.0
@@ -20,57 +22,122 @@ class MetricsLog:
     """Keeps the scalars of each step on the device and writes them every 10 steps or every second.
 
     Opened anew at `first_step`, it drops what an earlier run wrote from there on, so that each step stands in it once.
+    On the ranks of a job it holds their means, rank 0 writes, and time is left out of account: every rank must take
+    part at the same step.
+
+    Args:
+        file: `metrics.jsonl`.
+        first_step: the step that comes next.
+        steps: of the whole run.
+        batch_items: items of a step, on all ranks together.
+        ranks: who takes part.
+        board: a folder for TensorBoard's event files, None for none.
 
     Attributes:
         last: the scalars of the last step that is written.
         diverged: the first step that is written with a loss that is not a number or infinite, and that loss.
+
+    Raises:
+        ModuleNotFoundError: TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, file: Path, first_step: int, steps: int, batch_items: int) -> None:
-        draft = file.with_name(f".{file.name}")
-        draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
-        draft.replace(file)  # so that nothing is lost where the disk is full
-        self.stream = file.open("a", encoding="utf-8")
+    def __init__(
+        self,
+        file: Path,
+        first_step: int,
+        steps: int,
+        batch_items: int,
+        ranks: Ranks = ALONE,
+        board: Path | None = None,
+    ) -> None:
+        self.ranks = ranks
+        self.stream: TextIO | None = None
+        self.board: Any = None
+        if ranks.leads:
+            draft = file.with_name(f".{file.name}")
+            draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
+            draft.replace(file)  # so that nothing is lost where the disk is full
+            self.stream = file.open("a", encoding="utf-8")
+            if board:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self.board = SummaryWriter(str(board), purge_step=first_step)
         self.batch_items = batch_items
-        self.waiting: list[tuple[int, dict[str, Tensor]]] = []
+        self.waiting: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
         self.last: dict[str, float] = {}
         self.diverged: tuple[int, float] | None = None
-        self.bar = bar("training", steps, "step")
+        self.bar = bar("training", steps, "step", shown=ranks.leads)
         self.bar.update(first_step)
         self.flushed = time.perf_counter()
+        self.waited = self.waited_before = 0.0
 
-    def add(self, step: int, scalars: dict[str, Tensor]) -> None:
-        """Note a step's scalars."""
-        self.waiting.append((step, {key: value.detach() for key, value in scalars.items()}))
-        if len(self.waiting) >= FLUSH_STEPS or time.perf_counter() - self.flushed >= FLUSH_SECONDS:
+    def add(
+        self, step: int, scalars: dict[str, Tensor], plain: dict[str, float] | None = None, waited: float = 0.0
+    ) -> None:
+        """Note a step.
+
+        Args:
+            step: its number.
+            scalars: what it computed, on the device.
+            plain: what was known before it.
+            waited: seconds spent waiting for data since the run began.
+        """
+        self.waiting.append((step, {key: value.detach() for key, value in scalars.items()}, plain or {}))
+        self.waited = waited
+        late = self.ranks.count == 1 and time.perf_counter() - self.flushed >= FLUSH_SECONDS
+        if len(self.waiting) >= FLUSH_STEPS or late:
             self.flush()
 
     def flush(self) -> dict[str, float]:
         """Write what waits; returns the scalars of the last step, whenever it was written."""
         if self.waiting:
-            steps = [step for step, _ in self.waiting]
-            table = torch.stack([torch.stack([value.float() for value in row.values()]) for _, row in self.waiting])
-            rows = table.tolist()  # the one place where the device is waited for
+            steps = len(self.waiting)
+            table = torch.stack([torch.stack([value.float() for value in row.values()]) for _, row, _ in self.waiting])
+            rows = self.ranks.mean(table).tolist()  # the one place where the device is waited for
             now = time.perf_counter()
-            rate = len(steps) * self.batch_items / max(now - self.flushed, 1e-9)
-            self.flushed = now
-            for (step, names), values in zip(self.waiting, rows, strict=True):
+            seconds = max(now - self.flushed, 1e-9)
+            speed = {
+                "samples_per_second": round(steps * self.batch_items / seconds, 1),
+                "data_wait": round((self.waited - self.waited_before) / seconds, 4),
+            }
+            self.flushed, self.waited_before = now, self.waited
+            for (step, names, plain), values in zip(self.waiting, rows, strict=True):
                 self.last = dict(zip(names, values, strict=True))
                 if self.diverged is None and not math.isfinite(self.last["loss"]):
                     self.diverged = step, self.last["loss"]
-                record = {"step": step, **self.last, "samples_per_second": round(rate, 1)}
-                self.stream.write(json.dumps(record) + "\n")
-            self.stream.flush()
-            self.bar.update(len(steps))
-            self.bar.set_postfix_str(f"loss {self.last['loss']:.3f}, {rate:.0f} samples/s")
+                self._write(step, {**self.last, **plain, **speed})
+            if self.stream:
+                self.stream.flush()
+            self.bar.update(steps)
+            self.bar.set_postfix_str(f"loss {self.last['loss']:.3f}, {speed['samples_per_second']:.0f} samples/s")
             self.waiting.clear()
         return self.last
 
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind and self.ranks.count > 1:
+            self.waiting.clear()  # the other ranks are not here to take part
+        self.close()
+
     def close(self) -> None:
         """Write what waits and end the bar."""
-        self.flush()
-        self.bar.close()
-        self.stream.close()
+        try:
+            self.flush()
+        finally:
+            self.bar.close()
+            if self.stream:
+                self.stream.close()
+            if self.board:
+                self.board.close()
+
+    def _write(self, step: int, record: dict[str, float]) -> None:
+        if self.stream:
+            self.stream.write(json.dumps({"step": step, **record}) + "\n")
+        if self.board:
+            for key, value in record.items():
+                self.board.add_scalar(key, value, step)
 
 
 def _lines_before(file: Path, first_step: int) -> list[str]:

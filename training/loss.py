@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.ranks import ALONE, Ranks
 
-def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float) -> Tensor:
+
+def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float, ranks: Ranks = ALONE) -> Tensor:
     """Noise contrastive loss with the sum over all positives inside the logarithm.
 
     The 2N projections are compared by cosine; each one's positives are the others of its clip, its own counterpart
@@ -18,9 +20,11 @@ def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float) 
         second: float `[N, d]`, row i the counterpart of row i: z^s; z^{s,v}.
         clip: int64 `[N]`, equal numbers for rows of the same clip.
         tau_l: temperature.
+        ranks: who has the other items of the batch; this one's are contrasted with those of all.
 
     Returns:
-        The mean over the 2N projections, a float32 scalar (float64 for float64 inputs).
+        The mean over the 2N projections, a float32 scalar (float64 for float64 inputs); the whole batch's loss is the
+        mean over the ranks, and its gradient the mean of theirs.
 
     Raises:
         ValueError: shapes that do not belong together, or N below 2 (nothing to contrast).
@@ -36,8 +40,10 @@ def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float) 
         z = torch.cat((first, second))
         z = F.normalize(z if z.dtype == torch.float64 else z.float(), dim=1)
         clips = torch.cat((clip, clip))
-        itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        logits = (z @ z.T / tau_l).masked_fill(itself, -torch.inf)
-        positive = (clips[:, None] == clips[None, :]) & ~itself
+        everyone, everyones_clips = ranks.gather(z), ranks.gather(clips)
+        place = ranks.rank * len(z) + torch.arange(len(z), device=z.device)
+        itself = place[:, None] == torch.arange(len(everyone), device=z.device)[None, :]
+        logits = (z @ everyone.T / tau_l).masked_fill(itself, -torch.inf)
+        positive = (clips[:, None] == everyones_clips[None, :]) & ~itself
         numerator = torch.logsumexp(logits.masked_fill(~positive, -torch.inf), dim=1)
         return (torch.logsumexp(logits, dim=1) - numerator).mean()

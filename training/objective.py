@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.augment.simclr import SimCLRAugment
 from training.augment.spec import SpecAugment
@@ -14,9 +14,10 @@ from training.model.device import autocast
 from training.model.memory import Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
+from training.ranks import ALONE, Ranks
 
 
-class Objective:
+class Objective(nn.Module):
     """Computes the losses of a batch.
 
     Each path has an encoder forward of its own (so its own batch-norm statistics), and no negatives cross from one
@@ -27,19 +28,27 @@ class Objective:
         model: in train mode.
         preprocessor: on the model's device.
         dtype: of the encoders' convolutions.
+        ranks: who shares each batch.
     """
 
     def __init__(
-        self, config: TrainingConfig, model: BMAModel, preprocessor: Preprocessor, dtype: torch.dtype = torch.float32
+        self,
+        config: TrainingConfig,
+        model: BMAModel,
+        preprocessor: Preprocessor,
+        dtype: torch.dtype = torch.float32,
+        ranks: Ranks = ALONE,
     ) -> None:
+        super().__init__()
         self.config = config
         self.model = model
         self.preprocessor = preprocessor
         self.dtype = dtype
-        self.augment_image = SimCLRAugment(config.crop_scale, config.colour_jitter)
-        self.augment_sound = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time)
+        self.ranks = ranks
+        self.augment_image = SimCLRAugment(config.crop_scale, config.colour_jitter, ranks=ranks)
+        self.augment_sound = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time, ranks)
 
-    def __call__(self, batch: Batch, unpaired_weight: float) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, unpaired_weight: float) -> dict[str, Tensor]:
         """Scalars by name: `loss` (the total, with its graph), each of its terms, and what to watch of the memory."""
         losses = self.paired(batch.pairs)
         total = losses["loss_pair"]
@@ -59,8 +68,7 @@ class Objective:
             images, log_mels = self.augment_image(images), self.augment_sound(log_mels)
         f_v, f_s = self.encode(images, "image"), self.encode(log_mels, "sound")
         h_v, h_s = self.model.represent(f_v, "image"), self.model.represent(f_s, "sound")
-        loss = contrastive_loss(self.model.project(h_v), self.model.project(h_s), pairs.clip, self.config.tau_l)
-        return {"loss_pair": loss, **self.watch(f_v, f_s)}
+        return {"loss_pair": self._contrast(h_v, h_s, pairs), **self.watch(f_v, f_s)}
 
     def unpaired(self, items: Items, modality: Modality) -> Tensor:
         """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop."""
@@ -72,9 +80,7 @@ class Objective:
             h_second = self.model.cycle(second, modality)
         else:
             h_second = self.model.represent(second, modality)
-        return contrastive_loss(
-            self.model.project(h_first), self.model.project(h_second), items.clip, self.config.tau_l
-        )
+        return self._contrast(h_first, h_second, items)
 
     def encode(self, x: Tensor, modality: Modality) -> Tensor:
         """f of a batch, the convolutions in the run's precision."""
@@ -83,8 +89,9 @@ class Objective:
 
     @torch.no_grad()
     def watch(self, f_v: Tensor, f_s: Tensor) -> dict[str, Tensor]:
-        """How the memory answers the pairs: effective slots (the exponential of the mean addressing entropy) and how
-        long the recalled half of h is beside the encoder's half."""
+        """How the memory answers the pairs: effective slots (the exponential of the mean addressing entropy), how many
+        slots are the first choice of some query of the batch, and how long the recalled half of h is beside the
+        encoder's half."""
         if not self.config.use_memory:
             return {}
         memory, watched = self.model.memory, {}
@@ -93,9 +100,15 @@ class Objective:
             weights = memory.address(f, modality)
             entropy = -torch.xlogy(weights, weights).sum(dim=1).mean()
             recalled = weights @ memory.value(modality)
+            first_choices = torch.zeros_like(weights[0]).scatter_(0, weights.argmax(dim=1), 1.0)
             watched[f"effective_slots_{modality}"] = entropy.exp()
+            watched[f"used_slots_{modality}"] = first_choices.sum()
             watched[f"recalled_norm_{modality}"] = (recalled.norm(dim=1) / f.norm(dim=1).clamp(min=1e-12)).mean()
         return watched
+
+    def _contrast(self, h_first: Tensor, h_second: Tensor, items: Items) -> Tensor:
+        z_first, z_second = self.model.project(h_first), self.model.project(h_second)
+        return contrastive_loss(z_first, z_second, items.clip, self.config.tau_l, self.ranks)
 
     def _input(self, items: Items, modality: Modality) -> Tensor:
         if modality == "image":

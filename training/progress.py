@@ -16,8 +16,7 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
     yield from bar(what, total, unit, items)
 
 
-def bar(what: str, total: int | None, unit: str, items: Iterable[Any] | None = None) -> tqdm:
+def bar(what: str, total: int | None, unit: str, items: Iterable[Any] | None = None, shown: bool = True) -> tqdm:
     """A bar on stderr, disabled where stderr is not a terminal."""
-    return tqdm(
-        items, desc=what, total=total, unit=f" {unit}", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False
-    )
+    disable = not (shown and sys.stderr.isatty())
+    return tqdm(items, desc=what, total=total, unit=f" {unit}", disable=disable, dynamic_ncols=True, leave=False)

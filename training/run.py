@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 import platform
-import shlex
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torchaudio
 import torchvision
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from training.allocator import keep_freed_memory
 from training.batch import Feeder, find_pools
-from training.checkpoint import Checkpoints
 from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import Features
 from training.interrupt import Interrupted, Interruption
-from training.log import MetricsLog
+from training.log import FLUSH_STEPS, MetricsLog
 from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
-from training.model.device import place, resolve_device, resolve_precision
+from training.model.device import place, resolve_precision
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
 from training.model.memory import Modality
@@ -33,12 +31,12 @@ from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor, windows
 from training.objective import Objective
 from training.probe import fit_head
+from training.ranks import Ranks, join_ranks
+from training.run_folder import RunError, RunFolder, resume_command
+from training.schedule import learning_rate, unpaired_weight
+from training.weights import load_image_weights
 
 STATISTICS_SOUNDS = 2048
-
-
-class RunError(ValueError):
-    """A run that can't start or go on; `str()` is one sentence with the remedy."""
 
 
 def train(
@@ -50,116 +48,161 @@ def train(
     source: str = "DATA",
     *,
     how_to_resume: str = "",
+    board: bool = False,
 ) -> Bundle:
     """Train a model; the run's folder holds config.json, metrics.jsonl, checkpoints/ and in the end the bundle model/.
+
+    Under torchrun every rank calls this with the same arguments, and on file systems where all see the same folders.
+    Rank 0 alone writes; the others return a bundle without class heads that is not on disk.
 
     Args:
         data: packed at the configuration's image size and sample rate.
         out: the run's folder.
-        config: of the run.
+        config: of the run; `batch_size` is of all ranks together.
         device: auto, cpu, cuda or cuda:N.
         resume: go on from the folder's last checkpoint; a finished run is returned as it is.
         source: how the user named the data, for the sentence that says how to resume.
         how_to_resume: says it instead, as "go on with: {how_to_resume}".
+        board: also write TensorBoard's event files, to tensorboard/ in the run's folder.
 
     Raises:
         RunError: the folder holds another run, the loss is not a number, or the bundle can't be written.
         DataError: the data can't train this configuration.
         CheckpointError: a checkpoint can't be written or read.
+        WeightsError: the weights to start from can't be used.
         Interrupted: after Ctrl-C or SIGTERM, with what is on disk.
     """
     hint = how_to_resume or resume_command(["bma"], source, out, device)
-    where = resolve_device(device)
+    folder = RunFolder(out)
     keep_freed_memory()
-    with Interruption().taken() as stop:
-        begun = _is_begun(out, config, data, resume)
-        if begun and (out / "model").is_dir():
-            return load_bundle(out / "model")
+    with Interruption().taken() as stop, join_ranks(device) as ranks:
+        if config.batch_size % ranks.count or config.batch_size // ranks.count < 2:
+            raise RunError(
+                f"batch_size={config.batch_size} is of all ranks together and can't be shared evenly by {ranks.count}, "
+                "with two items each; set another with --set batch_size=…"
+            )
+        begun = bool(ranks.agree(ranks.leads and folder.is_begun(config, data, resume)))
+        if begun and folder.model.is_dir():
+            return load_bundle(folder.model)
         try:
-            feeder = Feeder(data, config, where)  # refuses data that can't train this, before anything is on disk
-            if not begun:
-                _claim(out, config, data)
-            with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-                loop = _Loop(data, feeder, out, config, where)
+            # refuses data that can't train this, before anything is on disk
+            feeder = Feeder(data, config, ranks.device, ranks)
+            if not begun and ranks.leads:
+                folder.claim(config, data)
+            with torch.random.fork_rng(devices=[ranks.device] if ranks.device.type == "cuda" else []):
+                loop = _Loop(data, feeder, folder, config, ranks)
                 with stop.noted():
-                    loop.run(stop)
+                    loop.run(stop, folder.board if board else None)
                 return loop.finish()
         except KeyboardInterrupt:
-            raise Interrupted(_what_is_left(out, config, hint)) from None
+            raise Interrupted(folder.what_is_left(config, hint)) from None
         except BundleError as error:
             raise RunError(f"{error}, and go on with: {hint}") from None
 
 
-def resume_command(program: list[str], source: str, out: Path, device: str = "auto") -> str:
-    """The command line that goes on with a run."""
-    chosen = [] if device == "auto" else ["--device", device]
-    return shlex.join([*program, "train", "--data", source, "--out", str(out), *chosen, "--resume"])
-
-
 class _Loop:
     def __init__(
-        self, data: PackedData, feeder: Feeder, out: Path, config: TrainingConfig, device: torch.device
+        self, data: PackedData, feeder: Feeder, folder: RunFolder, config: TrainingConfig, ranks: Ranks
     ) -> None:
-        self.data, self.feeder, self.out, self.config, self.device = data, feeder, out, config, device
-        self.dtype = resolve_precision(config.precision, device)
-        self.preprocessor = make_preprocessor(data, config.preprocess_config).to(device)
+        self.data, self.feeder, self.folder, self.config, self.ranks = data, feeder, folder, config, ranks
+        self.device = ranks.device
+        self.dtype = resolve_precision(config.precision, self.device)
+        self.preprocessor = make_preprocessor(data, config.preprocess_config).to(self.device)
         torch.manual_seed(config.seed)
-        self.model = place(BMAModel(config.model_config), device)
+        model = BMAModel(config.model_config)
+        self.checkpoints = folder.checkpoints(config.keep_checkpoints)
+        if config.image_weights and not self.checkpoints.files():
+            load_image_weights(model.image_encoder, Path(config.image_weights))
+        if ranks.count > 1 and self.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        self.model = place(model, self.device)
+        if config.compile:
+            self.model.image_encoder.compile(dynamic=False)
+            self.model.sound_encoder.compile(dynamic=False)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
-        self.checkpoints = Checkpoints(out / "checkpoints")
 
-    def run(self, stop: Interruption) -> None:
+    def run(self, stop: Interruption, board: Path | None) -> None:
         """Steps until the end or until `stop` is true."""
-        config = self.config
-        done = self.checkpoints.load_last(self.model, self.optimizer)
-        if done == 0:  # proves, before hours of work, that checkpoints can be written
-            self.checkpoints.save(0, self.model, self.optimizer)
-        objective = Objective(config, self.model, self.preprocessor, self.dtype)
+        config, ranks = self.config, self.ranks
+        done = self._begin()
+        objective = Objective(config, self.model, self.preprocessor, self.dtype, ranks)
+        compute = self._shared(objective) if ranks.count > 1 else objective
         kinds = 1 + config.uses_unpaired_sounds + config.uses_unpaired_images
-        log = MetricsLog(self.out / "metrics.jsonl", done, config.steps, kinds * config.batch_size)
+        items = kinds * config.batch_size
         self.model.train()
-        try:
-            for step in range(done, config.steps):
+        with MetricsLog(self.folder.metrics, done, config.steps, items, ranks, board) as log:
+            for step, batch in enumerate(self.feeder.batches(done, config.steps), start=done):
                 torch.manual_seed(_step_seed(config.seed, step))
+                rates = {"learning_rate": learning_rate(config, step)}
+                if kinds > 1:
+                    rates["unpaired_weight"] = unpaired_weight(config, step)
                 for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate(config, step)
-                losses = objective(self.feeder.batch(step), unpaired_weight(config, step))
+                    group["lr"] = rates["learning_rate"]
+                losses = compute(batch, rates.get("unpaired_weight", 0.0))
                 self.optimizer.zero_grad(set_to_none=True)
                 losses["loss"].backward()
                 self.optimizer.step()
-                log.add(step, losses)
-                due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps
-                due = due or bool(stop)
+                log.add(step, losses, rates, self.feeder.waited)
+                stopped = self._stopped(stop, step)
+                due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps or stopped
                 if due:
                     log.flush()
                 self._refuse_divergence(log, step, with_weights=due)
-                if due:
+                if due and ranks.leads:
                     self.checkpoints.save(step + 1, self.model, self.optimizer)
-                if stop:
+                if stopped:
                     raise KeyboardInterrupt
-        finally:
-            log.close()
+
+    def _begin(self) -> int:
+        """Take up the last checkpoint, or prove before hours of work that one can be written; the steps done."""
+        done = self.checkpoints.load_last(self.model, self.optimizer)
+        if self.ranks.agree(done) != done:
+            raise RunError(
+                f"rank {self.ranks.rank} finds a checkpoint of step {done} in {self.checkpoints.folder}, and rank 0 "
+                "another; all ranks must see the same folder"
+            )
+        if done == 0 and self.ranks.leads:
+            self.checkpoints.check_room(self.model)
+            self.checkpoints.save(0, self.model, self.optimizer)
+        return done
+
+    def _shared(self, objective: Objective) -> nn.Module:
+        """The objective with gradients averaged over the ranks. Batch norm's own statistics are rank 0's on CPUs."""
+        return DistributedDataParallel(
+            objective, broadcast_buffers=False, find_unused_parameters=not self.config.use_memory
+        )
+
+    def _stopped(self, stop: Interruption, step: int) -> bool:
+        """Whether to stop here: on one rank at once, on several where they log, as all must stop at the same step."""
+        if self.ranks.count == 1:
+            return bool(stop)
+        return (step + 1) % FLUSH_STEPS == 0 and self.ranks.any(bool(stop))
 
     def _refuse_divergence(self, log: MetricsLog, step: int, with_weights: bool) -> None:
         """No checkpoint, and so no bundle, holds what is not a number: not even where one step broke the weights and
         the next would show it in the loss."""
         what = ""
         if log.diverged:
-            what = f"the loss is {log.diverged[1]} at step {log.diverged[0]}"
+            step, what = log.diverged[0], f"the loss is {log.diverged[1]} at step {log.diverged[0]}"
         elif with_weights and not all(bool(tensor.isfinite().all()) for tensor in self.model.state_dict().values()):
             what = f"step {step} made weights that are not finite numbers"
         if what:
+            if self.ranks.leads:
+                self.folder.note_divergence(step, what, self.data, self.feeder.rows(step))
             raise RunError(
-                f"{what}; checkpoints before it are in {self.checkpoints.folder}: "
-                "lower learning_rate, or set precision=fp32, in a new run"
+                f"{what} ({self.folder.diverged} lists its rows); the last good checkpoint is "
+                f"{self.checkpoints.files()[-1]}: lower learning_rate, or set precision=fp32, in a new run"
             )
 
     def finish(self) -> Bundle:
-        """Fit the class heads and write the bundle."""
-        bundle = Bundle(self.model.eval(), self.preprocessor, training=self._provenance())
-        bundle.heads = fit_heads(Features(self.data, Embedder(bundle, str(self.device), self.config.precision, 128)))
-        bundle.model, bundle.preprocessor = self.model.cpu(), self.preprocessor.cpu()
-        bundle.save(self.out / "model")
+        """Fit the class heads and write the bundle; on rank 0 alone."""
+        model = BMAModel(self.config.model_config)  # neither compiled nor synchronised
+        model.load_state_dict(self.model.state_dict())
+        bundle = Bundle(model.eval(), self.preprocessor.cpu(), training=self._provenance())
+        if self.ranks.leads:
+            embedder = Embedder(bundle, str(self.device), self.config.precision, 128)
+            bundle.heads = fit_heads(Features(self.data, embedder))
+            bundle.save(self.folder.model)
         return bundle
 
     def _provenance(self) -> dict[str, object]:
@@ -171,6 +214,7 @@ class _Loop:
             "config": self.config.to_dict(),
             "data": {"fingerprint": self.data.fingerprint, **{kind: len(rows) for kind, rows in pools.items()}},
             "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
+            "ranks": self.ranks.count,
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
             "versions": {
                 "python": platform.python_version(),
@@ -180,16 +224,6 @@ class _Loop:
             },
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
-
-
-def read_config(out: Path) -> TrainingConfig:
-    """The configuration that a run was started with. Raises `RunError`."""
-    try:
-        values = dict(json.loads((out / "config.json").read_text(encoding="utf-8")))
-        values.pop("data_fingerprint", None)
-        return TrainingConfig.from_dict(values, str(out / "config.json"))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{out} can't be resumed ({error}); start another run in another folder") from None
 
 
 def fit_heads(features: Features) -> dict[Modality, ClassHead]:
@@ -222,72 +256,6 @@ def make_preprocessor(data: PackedData, config: PreprocessConfig) -> Preprocesso
     mean = total / max(count, 1)
     variance = squares / max(count, 1) - mean**2
     return Preprocessor(config, mean, math.sqrt(variance) if variance > 1e-12 else 1.0)
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Learning rate of a step: a linear rise over the warm-up, then constant or a half cosine to zero."""
-    progress = step / config.steps
-    if progress < config.warmup:
-        return config.learning_rate * (step + 1) / (config.warmup * config.steps + 1)
-    if config.schedule == "cosine":
-        rest = (progress - config.warmup) / max(1 - config.warmup, 1e-9)
-        return config.learning_rate * (1 + math.cos(math.pi * rest)) / 2
-    return config.learning_rate
-
-
-def unpaired_weight(config: TrainingConfig, step: int) -> float:
-    """Factor on L_unpair at a step: a linear rise over the ramp, then constant."""
-    ramp = config.unpaired_ramp * config.steps
-    return config.unpaired_weight * (min(1.0, step / ramp) if ramp else 1.0)
-
-
-def _is_begun(out: Path, config: TrainingConfig, data: PackedData, resume: bool) -> bool:
-    """Whether the folder holds this run with a checkpoint to go on from. A run that never got to one gives way."""
-    file = out / "config.json"
-    begun = (out / "model").exists() or any((out / "checkpoints").glob("step-*"))
-    if file.is_file():
-        if begun and not resume:
-            raise RunError(f"{out} already holds a run; go on with --resume, or name another folder with --out")
-        try:
-            theirs = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(f"{file} can't be read ({error}); name another folder with --out") from None
-        if "data_fingerprint" not in theirs:
-            raise RunError(f"{file} is not a training run's; name another folder with --out")
-        for key, value in _identity(config, data).items() if begun else ():
-            if theirs.get(key) != value:
-                raise RunError(
-                    f"{out} was started with {key}={theirs.get(key)}, not {value}; resume it with its own values"
-                )
-    elif begun:
-        raise RunError(f"{file} is missing, so the run in {out} can't be resumed; name another folder with --out")
-    return begun
-
-
-def _claim(out: Path, config: TrainingConfig, data: PackedData) -> None:
-    file = out / "config.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}")
-        draft.write_text(json.dumps(_identity(config, data), indent=2) + "\n", encoding="utf-8")
-        draft.replace(file)
-    except OSError as error:
-        raise RunError(f"{out} can't be written ({error.strerror}); name another folder with --out") from None
-
-
-def _identity(config: TrainingConfig, data: PackedData) -> dict[str, Any]:
-    return {**config.to_dict(), "data_fingerprint": data.fingerprint}
-
-
-def _what_is_left(out: Path, config: TrainingConfig, hint: str) -> str:
-    """What an interrupted run has on disk, and how to go on."""
-    if not (out / "config.json").is_file():
-        return f"stopped before the run began; nothing is in {out} yet, run the same command again"
-    files = Checkpoints(out / "checkpoints").files()
-    done = int(files[-1].stem.removeprefix("step-")) if files else 0
-    if done == 0:
-        return f"stopped before the first checkpoint; {out} holds the configuration; go on with: {hint}"
-    return f"stopped after step {done} of {config.steps}; its checkpoint is in {files[-1].parent}; go on with: {hint}"
 
 
 def _step_seed(seed: int, step: int) -> int:

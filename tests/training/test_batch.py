@@ -1,5 +1,6 @@
 """Which items a step sees: fair, the same whatever came before, and what the configuration asks for."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from training.batch import DataError, Feeder, Sampler, find_pools
+from training.batch import AHEAD, Batch, DataError, Feeder, Sampler, find_pools
 from training.config import TrainingConfig
 from training.data.pack import pack
 from training.data.packed import PackedData
 from training.data.rows import Row, write_rows
+from training.ranks import Ranks
 
 CPU = torch.device("cpu")
 TinyConfig = Callable[..., TrainingConfig]
@@ -57,25 +59,99 @@ def test_epochs_seeds_and_kinds_are_shuffled_each_in_its_own_way() -> None:
     assert len({tuple(order.tolist()) for order in orders}) == 4
 
 
-def test_a_feeders_batch_depends_on_step_and_random_state_alone(feed: Feed) -> None:
+def assert_same(mine: Batch, theirs: Batch) -> None:
+    for name in vars(mine):
+        a, b = getattr(mine, name), getattr(theirs, name)
+        assert (a is None) == (b is None)
+        for part in vars(a) if a is not None else ():
+            x, y = getattr(a, part), getattr(b, part)
+            assert (x is None) == (y is None)
+            assert x is None or torch.equal(x.cpu(), y.cpu())
+
+
+def test_a_feeders_batch_depends_on_seed_and_step_alone(feed: Feed) -> None:
     first = feed(unpaired="both")
     for step in range(3):
         first.batch(step)
     torch.manual_seed(7)
-    mine = first.batch(3)
-    torch.manual_seed(7)
-    theirs = feed(unpaired="both").batch(3)
-    for a, b in (
-        (mine.pairs, theirs.pairs),
-        (mine.unpaired_sounds, theirs.unpaired_sounds),
-        (mine.unpaired_images, theirs.unpaired_images),
-    ):
-        assert a is not None
-        assert b is not None
-        assert torch.equal(a.clip, b.clip)
-        for x, y in ((a.images, b.images), (a.windows, b.windows)):
-            assert (x is None) == (y is None)
-            assert x is None or y is None or torch.equal(x, y)
+    assert_same(first.batch(3), feed(unpaired="both").batch(3))
+    with pytest.raises(AssertionError):
+        assert_same(first.batch(3), feed(unpaired="both", seed=1).batch(3))
+
+
+def test_batches_that_are_gathered_ahead_are_those_of_their_steps(feed: Feed) -> None:
+    feeder = feed(unpaired="both")
+    ahead = list(feeder.batches(2, 14))
+    assert len(ahead) == 12
+    for step, batch in enumerate(ahead, start=2):
+        assert_same(batch, feeder.batch(step))
+
+
+def test_only_a_few_batches_are_gathered_ahead_and_none_beyond_the_last(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeder, asked = feed(), []
+    gather = feeder._gather
+
+    def note(step: int) -> Batch:
+        asked.append(step)
+        return gather(step)
+
+    monkeypatch.setattr(feeder, "_gather", note)
+    batches = feeder.batches(0, 100)
+    next(batches)
+    next(batches)
+    assert max(asked) < 2 + AHEAD
+    batches.close()  # type: ignore[attr-defined]
+    asked.clear()
+    list(feeder.batches(0, 2))
+    assert sorted(asked) == [0, 1]
+
+
+def test_what_goes_wrong_in_gathering_is_raised_where_the_batch_is_asked_for(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeder = feed()
+
+    def fail(step: int) -> Batch:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(feeder, "_gather", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        next(feeder.batches(0, 3))
+
+
+def test_time_spent_waiting_for_data_is_counted(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    feeder = feed()
+    gather = feeder._gather
+
+    def slow(step: int) -> Batch:
+        time.sleep(0.05)
+        return gather(step)
+
+    monkeypatch.setattr(feeder, "_gather", slow)
+    assert feeder.waited == 0
+    next(feeder.batches(0, 1))
+    assert feeder.waited >= 0.04
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_ranks_share_a_batch_without_loss_or_overlap(
+    tiny_data: PackedData, tiny_config: TinyConfig, count: int
+) -> None:
+    config = tiny_config(unpaired="both")
+    whole = Feeder(tiny_data, config, CPU).batch(4)
+    parts = [Feeder(tiny_data, config, CPU, Ranks(rank, count)).batch(4) for rank in range(count)]
+    for name in vars(whole):
+        for part in vars(whole.pairs):
+            expected = getattr(getattr(whole, name), part)
+            if expected is not None:
+                assert torch.equal(torch.cat([getattr(getattr(batch, name), part) for batch in parts]), expected)
+
+
+def test_the_rows_of_a_step_are_told(feed: Feed) -> None:
+    feeder = feed(unpaired="sounds")
+    assert feeder.rows(3) == {kind: feeder.sampler.draw(kind, 3).tolist() for kind in ("pairs", "unpaired sounds")}
 
 
 def test_pools_hold_what_the_split_says(tiny_data: PackedData) -> None:
@@ -138,31 +214,10 @@ def is_window_of(window: npt.NDArray[np.int16], wave: npt.NDArray[np.int16]) -> 
 def test_windows_are_drawn_anew_and_reach_both_ends(tiny_data: PackedData, tiny_config: TinyConfig) -> None:
     counting = np.arange(4010, dtype=np.int16)  # a sample says where it stood
     feeder = Feeder(replace(tiny_data, waves=counting, offsets=np.array([0, 4010])), tiny_config(), CPU)
-    torch.manual_seed(0)
-    windows = feeder._gather_windows(np.zeros(300, dtype=np.int32)).numpy()
+    chances = np.random.default_rng(0).random(300)
+    windows = feeder._gather_windows(np.zeros(300, dtype=np.int32), chances).numpy()
     assert (np.diff(windows, axis=1) == 1).all()
     assert set(windows[:, 0].tolist()) == set(range(11))
-
-
-def test_items_read_from_disk_are_those_held_in_memory(
-    tiny_data: PackedData, tiny_config: TinyConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = tiny_config(unpaired="both")
-    held = Feeder(tiny_data, config, CPU)
-    monkeypatch.setattr("training.batch._free_memory", lambda device: 0)
-    mapped = Feeder(tiny_data, config, CPU)
-    assert held.images is not None
-    assert mapped.images is None
-    batches = []
-    for feeder in (held, mapped):
-        torch.manual_seed(1)
-        batches.append(feeder.batch(5).pairs)
-    assert batches[0].images is not None
-    assert batches[1].images is not None
-    assert batches[0].windows is not None
-    assert batches[1].windows is not None
-    assert torch.equal(batches[0].images, batches[1].images)
-    assert torch.equal(batches[0].windows, batches[1].windows)
 
 
 @pytest.mark.parametrize("unpaired", ["none", "sounds", "images"])
@@ -205,11 +260,11 @@ def test_a_pair_whose_file_can_not_be_read_is_in_no_pool(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gathers_the_same_items(tiny_data: PackedData, tiny_config: TinyConfig) -> None:
-    batches = []
-    for device in (CPU, torch.device("cuda")):
-        torch.manual_seed(1)
-        batches.append(Feeder(tiny_data, tiny_config(unpaired="both"), device).batch(3))
-    for kind in ("pairs", "unpaired_sounds"):
-        mine, theirs = getattr(batches[0], kind), getattr(batches[1], kind)
-        assert torch.equal(mine.clip, theirs.clip.cpu())
-        assert torch.equal(mine.windows, theirs.windows.cpu())
+    config = tiny_config(unpaired="both")
+    expected = Feeder(tiny_data, config, CPU).batch(3)
+    resident = Feeder(tiny_data, config, torch.device("cuda"))
+    assert resident.resident
+    assert_same(resident.batch(3), expected)
+    resident.resident, resident.images, resident.waves = False, None, None  # as where they do not fit
+    (batch,) = resident.batches(3, 4)
+    assert_same(batch, expected)

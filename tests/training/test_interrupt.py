@@ -46,7 +46,7 @@ def test_in_a_step_it_is_ended_and_saved(
 ) -> None:
     before = [signal.getsignal(each) for each in SIGNALS]
     out = tmp_path / "a run"
-    press(monkeypatch, "unpaired_weight", number, call=3)
+    press(monkeypatch, "learning_rate", number, call=3)
     with pytest.raises(Interrupted) as stopped:
         train(tiny_data, out, tiny_config(checkpoint_every=100), device="cpu", source="my data")
     assert str(stopped.value) == (
@@ -61,7 +61,7 @@ def test_in_a_step_it_is_ended_and_saved(
 def test_a_second_one_does_not_wait_for_the_step(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press(monkeypatch, "unpaired_weight", signal.SIGINT, call=4, times=2)
+    press(monkeypatch, "learning_rate", signal.SIGINT, call=4, times=2)
     with pytest.raises(Interrupted, match=r"stopped after step 2 of 6; .*; go on with: make it so$"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu", how_to_resume="make it so")
     assert Checkpoints(tmp_path / "run" / "checkpoints").files()[-1].name == "step-00000002.safetensors"
@@ -103,7 +103,7 @@ def test_outside_the_steps_it_is_said_too_and_the_run_goes_on(
 def test_one_in_the_last_step_is_not_lost(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press(monkeypatch, "unpaired_weight", signal.SIGTERM, call=2)
+    press(monkeypatch, "learning_rate", signal.SIGTERM, call=2)
     with pytest.raises(Interrupted, match="stopped after step 2 of 2; "):
         train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu")
 

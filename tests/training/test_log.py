@@ -117,7 +117,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped(file: Path, tail: str) -> None:
 def test_the_graph_of_a_loss_is_not_kept(file: Path) -> None:
     log = MetricsLog(file, 0, 100, 8)
     log.add(0, {"loss": torch.tensor(1.0, requires_grad=True) * 2})
-    assert not any(value.requires_grad for _, scalars in log.waiting for value in scalars.values())
+    assert not any(value.requires_grad for _, scalars, _ in log.waiting for value in scalars.values())
     log.close()
 
 

@@ -12,7 +12,7 @@ import torch
 
 import training.log
 import training.run
-from training.batch import DataError
+from training.batch import DataError, Feeder
 from training.checkpoint import Checkpoints
 from training.config import TrainingConfig
 from training.data.pack import open_data
@@ -23,7 +23,9 @@ from training.features import Features
 from training.model.bundle import Bundle, BundleError, load_bundle
 from training.model.embedder import Embedder
 from training.objective import Objective
-from training.run import RunError, learning_rate, make_preprocessor, read_config, train, unpaired_weight
+from training.run import make_preprocessor, train
+from training.run_folder import RunError, RunFolder
+from training.schedule import learning_rate, unpaired_weight
 
 TinyConfig = Callable[..., TrainingConfig]
 
@@ -32,9 +34,12 @@ def metrics(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+SPEED = ("samples_per_second", "data_wait")
+
+
 def losses(out: Path) -> list[dict[str, float]]:
     """Everything but the speed, which no two runs share."""
-    return [{key: value for key, value in record.items() if key != "samples_per_second"} for record in metrics(out)]
+    return [{key: value for key, value in record.items() if key not in SPEED} for record in metrics(out)]
 
 
 def weights(out: Path) -> bytes:
@@ -84,7 +89,7 @@ def test_the_bundle_loads_and_knows_where_it_comes_from(tiny_run: Path, tiny_dat
         "unpaired sounds": 4,
         "unpaired images": 4,
     }
-    assert bundle.training["config"] == read_config(tiny_run).to_dict()
+    assert bundle.training["config"] == RunFolder(tiny_run).read_config().to_dict()
     for modality in ("image", "sound"):
         assert Embedder(bundle, "cpu").labels(modality) == ("blue", "green", "red")
 
@@ -162,7 +167,7 @@ def test_a_broken_newest_checkpoint_costs_only_its_steps(
 
 def test_resuming_a_finished_run_gives_its_bundle_and_changes_nothing(tiny_run: Path, tiny_data: PackedData) -> None:
     before = {file: file.stat().st_mtime_ns for file in tiny_run.rglob("*")}
-    bundle = train(tiny_data, tiny_run, read_config(tiny_run), device="cpu", resume=True)
+    bundle = train(tiny_data, tiny_run, RunFolder(tiny_run).read_config(), device="cpu", resume=True)
     assert bundle.fingerprint == load_bundle(tiny_run / "model").fingerprint
     assert {file: file.stat().st_mtime_ns for file in tiny_run.rglob("*")} == before
 
@@ -176,13 +181,13 @@ def test_resume_of_a_run_that_does_not_exist_starts_it(
 
 def test_a_folder_that_holds_a_run_is_not_taken(tiny_run: Path, tiny_data: PackedData) -> None:
     with pytest.raises(RunError, match="already holds a run; go on with --resume, or name another folder with --out"):
-        train(tiny_data, tiny_run, read_config(tiny_run), device="cpu")
+        train(tiny_data, tiny_run, RunFolder(tiny_run).read_config(), device="cpu")
 
 
 def test_a_run_is_not_resumed_with_another_configuration(
     tiny_run: Path, tiny_data: PackedData, tiny_config: TinyConfig
 ) -> None:
-    changed = tiny_config(**{**read_config(tiny_run).to_dict(), "slots": 9})
+    changed = tiny_config(**{**RunFolder(tiny_run).read_config().to_dict(), "slots": 9})
     with pytest.raises(RunError, match="was started with slots=8, not 9; resume it with its own values"):
         train(tiny_data, tiny_run, changed, device="cpu", resume=True)
 
@@ -192,14 +197,14 @@ def test_a_run_is_not_resumed_with_other_data(tiny_run: Path, tiny_rows: Path, t
         (tmp_path / name).symlink_to(tiny_rows.parent / name)
     write_rows(tmp_path / "rows.csv", read_rows(tiny_rows)[:-1])
     with pytest.raises(RunError, match="was started with data_fingerprint="):
-        train(open_data(tmp_path, 32, 8000), tiny_run, read_config(tiny_run), device="cpu", resume=True)
+        train(open_data(tmp_path, 32, 8000), tiny_run, RunFolder(tiny_run).read_config(), device="cpu", resume=True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"steps": 3}', "3"])
 def test_a_run_whose_configuration_is_broken_is_not_resumed(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(RunError, match=r"can't be resumed .*; start another run in another folder"):
-        read_config(tmp_path)
+        RunFolder(tmp_path).read_config()
 
 
 def test_checkpoints_without_a_configuration_are_not_resumed(
@@ -224,11 +229,16 @@ def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_saved(
 ) -> None:
     calls = Objective.__call__
     monkeypatch.setattr(Objective, "__call__", lambda self, *a: {k: v * math.nan for k, v in calls(self, *a).items()})
-    with pytest.raises(RunError, match=r"the loss is nan at step 0; .* lower learning_rate, or set precision=fp32"):
+    with pytest.raises(RunError, match=r"the loss is nan at step 0 \(.*\); .*: lower learning_rate"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
     assert [file.name for file in Checkpoints(tmp_path / "run" / "checkpoints").files()] == [
         "step-00000000.safetensors"
     ]
+    told = json.loads((tmp_path / "run" / "diverged.json").read_text(encoding="utf-8"))
+    assert told["step"] == 0
+    drawn = Feeder(tiny_data, tiny_config(), torch.device("cpu")).rows(0)["pairs"]
+    assert [item["row"] for item in told["rows"]["pairs"]] == [number + 1 for number in drawn]
+    assert [item["sound"] for item in told["rows"]["pairs"]] == [tiny_data.rows[number].sound for number in drawn]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1000.0])
@@ -245,7 +255,7 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_a_number(
 
     monkeypatch.setattr(Objective, "__call__", call)
     monkeypatch.setattr(training.log, "FLUSH_SECONDS", seconds)
-    with pytest.raises(RunError, match="the loss is nan at step 3; "):
+    with pytest.raises(RunError, match=r"the loss is nan at step 3 .*step-00000002\.safetensors: lower"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
     files = Checkpoints(tmp_path / "run" / "checkpoints").files()
     assert [file.name for file in files] == ["step-00000000.safetensors", "step-00000002.safetensors"]
@@ -257,7 +267,7 @@ def test_weights_that_are_not_numbers_are_not_saved_though_the_loss_was_one(
 ) -> None:
     rates = training.run.learning_rate
     monkeypatch.setattr(training.run, "learning_rate", lambda c, step: math.inf if step == 5 else rates(c, step))
-    with pytest.raises(RunError, match="step 5 made weights that are not finite numbers; checkpoints before it are in"):
+    with pytest.raises(RunError, match=r"step 5 made weights that are not finite numbers .*step-00000004"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
     files = Checkpoints(tmp_path / "run" / "checkpoints").files()
     assert files[-1].name == "step-00000004.safetensors"
@@ -277,7 +287,7 @@ def test_a_start_that_failed_does_not_block_the_corrected_one(
             train(tiny_data, tmp_path / "run", tiny_config(unpaired="images"), device="cpu")
     assert (tmp_path / "run").exists() == (where != "Feeder")
     train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu")
-    assert read_config(tmp_path / "run").unpaired == "none"
+    assert RunFolder(tmp_path / "run").read_config().unpaired == "none"
 
 
 @pytest.mark.parametrize("content", ['{"name": "my web site"}', '{"schema": 1, "model": {}}'])

@@ -47,7 +47,10 @@ def expected(
 def read_metrics(out: Path) -> list[dict[str, Any]]:
     """Everything but the speed, which no two runs share."""
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in record.items() if key != "samples_per_second"} for record in records]
+    return [
+        {key: value for key, value in record.items() if key not in ("samples_per_second", "data_wait")}
+        for record in records
+    ]
 
 
 OWN_KEYS = ": leave out --preset and --set to go on with its own keys"

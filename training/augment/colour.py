@@ -5,30 +5,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from training.ranks import ALONE, Ranks
 
-def jitter(images: Tensor, strength: float, chosen: Tensor) -> Tensor:
+
+def jitter(images: Tensor, strength: float, chosen: Tensor, ranks: Ranks = ALONE) -> Tensor:
     """Brightness, contrast, saturation and hue of the chosen images, each in an order of its own.
 
     Args:
         images: float `[N, 3, H, W]`.
         strength: s; factors are uniform in [1 - 0.8s, 1 + 0.8s] but not below 0, the hue shift in [-0.2s, 0.2s].
         chosen: bool `[N]`, on the CPU.
+        ranks: who draws.
     """
     n = images.shape[0]
-    spread = min(0.8 * strength, 1.0)
-    factors = torch.empty(n, 3).uniform_(1 - spread, 1 + 0.8 * strength)
+    least, most = max(0.0, 1 - 0.8 * strength), 1 + 0.8 * strength
+    factors = least + (most - least) * ranks.rand(n, 3)
     hue = min(0.2 * strength, 0.5)
-    shifts = torch.empty(n, 1).uniform_(-hue, hue)
+    shifts = hue * (2 * ranks.rand(n, 1) - 1)
     amount = torch.cat((factors, shifts), dim=1)
-    order = torch.rand(n, 4).argsort(dim=1)
+    order = ranks.rand(n, 4).argsort(dim=1)
     changes = (brightness, contrast, saturation, shift_hue)
     images = images.clone()
     for turn in range(4):
         for number, change in enumerate(changes):
             index = (chosen & (order[:, turn] == number)).nonzero().squeeze(1)
             if len(index):
-                factor = amount[index, number].to(images)
-                index = index.to(images.device)
+                factor = amount[index, number].to(images, non_blocking=True)
+                index = index.to(images.device, non_blocking=True)
                 images[index] = change(images[index], factor)
     return images
 
@@ -62,17 +65,18 @@ def shift_hue(images: Tensor, shift: Tensor) -> Tensor:
     )
     hue = hue + 6 * shift[:, None, None]
     # each channel is `value` less `chroma` times a trapezoid of the hue
-    sector = (hue[:, None] + torch.tensor([5.0, 3.0, 1.0]).to(images)[None, :, None, None]) % 6
+    sector = torch.stack((hue + 5, hue + 3, hue + 1), dim=1) % 6
     dip = torch.minimum(sector, 4 - sector).clamp(0, 1)
     return value[:, None] - chroma[:, None] * dip
 
 
 def greyscale(images: Tensor, chosen: Tensor) -> Tensor:
     """Take the colour out of the chosen images."""
-    return torch.where(chosen.to(images.device)[:, None, None, None], luminance(images), images)
+    chosen = chosen.to(images.device, non_blocking=True)
+    return torch.where(chosen[:, None, None, None], luminance(images), images)
 
 
 def luminance(images: Tensor) -> Tensor:
     """Float `[N, 3, H, W]` to `[N, 1, H, W]` (ITU-R 601)."""
-    weights = torch.tensor([0.2989, 0.587, 0.114]).to(images)
-    return (images * weights[None, :, None, None]).sum(dim=1, keepdim=True)
+    red, green, blue = images.split(1, dim=1)
+    return 0.2989 * red + 0.587 * green + 0.114 * blue

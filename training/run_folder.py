@@ -1,0 +1,141 @@
+"""A run's folder: config.json, metrics.jsonl, checkpoints/ and in the end the bundle model/."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.checkpoint import Checkpoints
+from training.config import TrainingConfig
+from training.data.packed import PackedData
+
+_BESIDE = ("data_fingerprint", "data")  # keys of config.json that are not the configuration's
+
+
+class RunError(ValueError):
+    """A run that can't start or go on; `str()` is one sentence with the remedy."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run lives."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration, and which data set it was started with."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One object a step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """The bundle; there once the run is finished."""
+        return self.path / "model"
+
+    @property
+    def board(self) -> Path:
+        """TensorBoard's event files, where they were asked for."""
+        return self.path / "tensorboard"
+
+    @property
+    def diverged(self) -> Path:
+        """What the step that broke the run was made of."""
+        return self.path / "diverged.json"
+
+    def checkpoints(self, kept: int) -> Checkpoints:
+        """The checkpoints, of which so many are kept."""
+        return Checkpoints(self.path / "checkpoints", kept)
+
+    def is_begun(self, config: TrainingConfig, data: PackedData, resume: bool) -> bool:
+        """Whether the folder holds this run with a checkpoint to go on from. A run that never got to one gives way.
+
+        Raises:
+            RunError: it holds a run and `resume` is false, or another run, or something else.
+        """
+        begun = self.model.exists() or any((self.path / "checkpoints").glob("step-*"))
+        if self.config.is_file():
+            if begun and not resume:
+                raise RunError(
+                    f"{self.path} already holds a run; go on with --resume, or name another folder with --out"
+                )
+            try:
+                theirs = dict(json.loads(self.config.read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError) as error:
+                raise RunError(f"{self.config} can't be read ({error}); name another folder with --out") from None
+            if "data_fingerprint" not in theirs:
+                raise RunError(f"{self.config} is not a training run's; name another folder with --out")
+            theirs = {**TrainingConfig().to_dict(), **theirs}
+            for key, value in {**config.to_dict(), "data_fingerprint": data.fingerprint}.items() if begun else ():
+                if theirs[key] != value:
+                    raise RunError(
+                        f"{self.path} was started with {key}={theirs[key]}, not {value}; resume it with its own values"
+                    )
+        elif begun:
+            raise RunError(
+                f"{self.config} is missing, so the run in {self.path} can't be resumed; name another folder with --out"
+            )
+        return begun
+
+    def claim(self, config: TrainingConfig, data: PackedData) -> None:
+        """Make the folder and write config.json. Raises `RunError` where that can't be done."""
+        content = {
+            **config.to_dict(),
+            "data_fingerprint": data.fingerprint,
+            "data": str(data.folder.resolve()),
+        }
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            draft = self.config.with_name(f".{self.config.name}")
+            draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            draft.replace(self.config)
+        except OSError as error:
+            raise RunError(f"{self.path} can't be written ({error.strerror}); name another folder with --out") from None
+
+    def read_config(self) -> TrainingConfig:
+        """The configuration that the run was started with; keys that its version did not know have their defaults.
+
+        Raises:
+            RunError: there is none, or it can't be read.
+        """
+        try:
+            values = dict(json.loads(self.config.read_text(encoding="utf-8")))
+            if "data_fingerprint" not in values:
+                raise ValueError("it is not a training run's")
+            own = {key: value for key, value in values.items() if key not in _BESIDE}
+            return TrainingConfig.from_dict({**TrainingConfig().to_dict(), **own}, str(self.config))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{self.path} can't be resumed ({error}); start another run in another folder") from None
+
+    def what_is_left(self, config: TrainingConfig, hint: str) -> str:
+        """What an interrupted run has on disk, and how to go on."""
+        if not self.config.is_file():
+            return f"stopped before the run began; nothing is in {self.path} yet, run the same command again"
+        files = self.checkpoints(1).files()
+        done = int(files[-1].stem.removeprefix("step-")) if files else 0
+        if done == 0:
+            return f"stopped before the first checkpoint; {self.path} holds the configuration; go on with: {hint}"
+        return (
+            f"stopped after step {done} of {config.steps}; its checkpoint is in {files[-1].parent}; go on with: {hint}"
+        )
+
+    def note_divergence(self, step: int, what: str, data: PackedData, rows: dict[str, list[int]]) -> None:
+        """Write down what the step that broke the run was made of: by kind of item, the rows (the first is 1)."""
+        items = {
+            kind: [{"row": n + 1, "image": data.rows[n].image, "sound": data.rows[n].sound} for n in numbers]
+            for kind, numbers in rows.items()
+        }
+        content = {"step": step, "what": what, "rows": items}
+        self.diverged.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def resume_command(program: list[str], source: str, out: Path, device: str = "auto") -> str:
+    """The command line that goes on with a run."""
+    chosen = [] if device == "auto" else ["--device", device]
+    return shlex.join([*program, "train", "--data", source, "--out", str(out), *chosen, "--resume"])
