@@ -87,6 +87,11 @@ def _add_prepare(prepare: argparse.ArgumentParser) -> None:
     dcase = add("dcase2018", prepare_dcase2018, "DCASE 2018, task 1A", "TUT-urban-acoustic-scenes-2018-development")
     dcase.add_argument("--val", type=float, default=0.1, help=val)
 
+    acivw = add("acivw", prepare_acivw, "ACIVW", "the folder with class_0 to class_9 and lists")
+    acivw.add_argument("--lists", type=Path, metavar="FOLDER", help="the split lists (default SRC/lists)")
+    acivw.add_argument("--gain", type=float, help="factor from counts to int16 for all (default: by each peak)")
+    acivw.add_argument("--acoustic", action="store_true", help="also write the acoustic image of each picture")
+
 
 def data_demo(arguments: argparse.Namespace) -> None:
     """`bma data demo`."""
@@ -103,6 +108,18 @@ def prepare_folder(arguments: argparse.Namespace) -> None:
     say_prepared(made)
     if not made.train_pairs:
         print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
+
+
+def prepare_acivw(arguments: argparse.Namespace) -> None:
+    """`bma data prepare acivw`."""
+    from training.data.prepare.acivw import prepare_acivw
+
+    made = prepare_acivw(arguments.src, arguments.out, arguments.lists, arguments.gain, arguments.acoustic)
+    say_prepared(made)
+    if made.single:
+        print(f"seconds that the lists name without a neighbour, in no sample: {made.single}")
+    if made.unlisted:
+        print(f"seconds that no list names, in no sample: {made.unlisted}")
 
 
 def prepare_kinetics400(arguments: argparse.Namespace) -> None:
