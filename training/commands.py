@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -39,6 +40,14 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     evaluate.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     evaluate.set_defaults(run=run_evaluate)
+
+    report = commands.add_parser("report", help="write a run's page: curves, memory, retrieval, slots")
+    report.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    report.add_argument("--data", type=Path, metavar="DATA", help=f"{DATA_HELP} (default the run's own)")
+    report.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
+    report.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    report.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    report.set_defaults(run=run_report)
 
     embed = commands.add_parser("embed", help="write h and z of files to an .npz")
     embed.add_argument("bundle", type=Path, metavar="BUNDLE")
@@ -128,6 +137,21 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
             if modality in scores:
                 scores[modality]["raw_probe"] = raw_probe(probe or data, modality)
     print(json.dumps(scores, indent=2) if arguments.json else describe_scores(scores))
+
+
+def run_report(arguments: argparse.Namespace) -> None:
+    """`bma report`."""
+    from training.report.page import render, save_page
+    from training.report.report import gather
+
+    report = gather(arguments.folder, arguments.data, arguments.device, arguments.precision)
+    out = arguments.out or arguments.folder / "report.html"
+    command = ["bma", "report", str(arguments.folder)]
+    page = render(report, shlex.join([*command, "--data", str(arguments.data)] if arguments.data else command))
+    save_page(page, out)
+    for note in report.notes:
+        print(note)
+    print(f"{out} is the report of {report.record.name} ({len(page) / 1e6:.1f} MB)")
 
 
 def run_embed(arguments: argparse.Namespace) -> None:

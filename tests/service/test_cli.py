@@ -26,6 +26,7 @@ COMMANDS = (
     ("data", "prepare", "folder"),
     ("train",),
     ("evaluate",),
+    ("report",),
     ("embed",),
     ("index",),
     ("index", "build"),
