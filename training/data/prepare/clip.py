@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SHORTEST, save_frame
@@ -101,17 +101,11 @@ def read_clips(output: Output, clips: Sequence[Clip]) -> list[Row]:
 
 
 def _row(output: Output, clip: Clip, heard: Numbers) -> Row:
-    start, duration = heard or (0.0, None)
-    return Row(
-        split=clip.split,
-        label=clip.label,
-        image=_frame(clip.path),
-        sound=output.path_to(output.src / clip.path) if heard else "",
-        clip=clip.youtube_id,
-        id=clip.name,
-        start=start or 0.0,
-        duration=duration,
-    )
+    row = Row(clip.split, clip.label, _frame(clip.path), clip=clip.youtube_id, id=clip.name)
+    if not heard:
+        return row
+    start, duration = heard
+    return replace(row, sound=output.path_to(output.src / clip.path), start=start, duration=duration)
 
 
 def _frame(path: str) -> str:

@@ -23,7 +23,7 @@ def prepare_dcase2018(src: Path, out: Path, val: float = 0.1) -> Prepared:
     """Make a data set of the development set's sounds of 10 s, each as five segments of 2 s; they are not copied.
 
     A row is a segment: `start` and `duration` in the file that its segments share. Its label is the scene as the owners
-    spell it, its clip the place of the recording (`identifier` in `meta.csv`), which no other split has.
+    spell it, its clip the place of the recording (`identifier` in `meta.csv`).
 
     Args:
         src: the folder of the development set, or the one that holds it; nothing in it is changed.

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from training.data.pack import pack
+from training.data.prepare.clip import find_clips
 from training.data.prepare.output import PrepareError
 from training.data.prepare.split import take_val
 from training.data.prepare.vggsound import prepare_vggsound
@@ -92,6 +95,29 @@ def test_what_is_wrong_is_one_sentence(src: Path, tmp_path: Path) -> None:
     for file in src.rglob("*.mp4"):
         file.unlink()
     says(f"{src} holds no clips: put them as ID_START.mp4 into {src}/video")
+
+
+def test_linked_folders_are_followed_once(src: Path, tmp_path: Path) -> None:
+    (src / "video").rename(tmp_path / "elsewhere")
+    (src / "video").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(src)
+    assert prepare_vggsound(src, src / "data", val=0).splits == {"train": 12, "test": 1}
+    found = find_clips(src, src)
+    assert found["-testtest_t_000030.mp4"] == "video/more/-testtest_t_000030.mp4"
+
+
+CELL = st.sampled_from(["train", "test", "1", "abc", "", '"a, b"', '"', "../x"]) | st.text(max_size=5)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(lines=st.lists(st.lists(CELL, min_size=3, max_size=5).map(",".join), max_size=4).map("\n".join))
+def test_no_list_breaks_it(tmp_path: Path, lines: str) -> None:
+    src = tmp_path / "in"
+    src.mkdir(exist_ok=True)
+    (src / "abc_000001.mp4").touch()
+    (src / "vggsound.csv").write_text(lines, encoding="utf-8")
+    with pytest.raises(PrepareError):  # its only clip is empty
+        prepare_vggsound(src, tmp_path / "out")
 
 
 def test_a_list_whose_clips_are_all_gone_says_so(tmp_path: Path, write_clip: WriteClip) -> None:
