@@ -18,6 +18,10 @@ FLUSH_STEPS = 10
 FLUSH_SECONDS = 1.0
 
 
+class LogError(ValueError):
+    """A log that can't be written as asked; `str()` is one sentence with the remedy."""
+
+
 class MetricsLog:
     """Keeps the scalars of each step on the device and writes them every 10 steps or every second.
 
@@ -38,7 +42,7 @@ class MetricsLog:
         diverged: the first step that is written with a loss that is not a number or infinite, and that loss.
 
     Raises:
-        ModuleNotFoundError: TensorBoard is asked for and not installed.
+        LogError: TensorBoard is asked for and not installed.
     """
 
     def __init__(
@@ -52,16 +56,12 @@ class MetricsLog:
     ) -> None:
         self.ranks = ranks
         self.stream: TextIO | None = None
-        self.board: Any = None
+        self.board: Any = _open_board(board, first_step) if board and ranks.leads else None
         if ranks.leads:
             draft = file.with_name(f".{file.name}")
             draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
             draft.replace(file)  # so that nothing is lost where the disk is full
             self.stream = file.open("a", encoding="utf-8")
-            if board:
-                from torch.utils.tensorboard import SummaryWriter
-
-                self.board = SummaryWriter(str(board), purge_step=first_step)
         self.batch_items = batch_items
         self.waiting: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
         self.last: dict[str, float] = {}
@@ -138,6 +138,14 @@ class MetricsLog:
         if self.board:
             for key, value in record.items():
                 self.board.add_scalar(key, value, step)
+
+
+def _open_board(folder: Path, first_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError:
+        raise LogError("TensorBoard is not installed; install it with: pip install 'bma-memory[tensorboard]'") from None
+    return SummaryWriter(str(folder), purge_step=first_step)
 
 
 def _lines_before(file: Path, first_step: int) -> list[str]:

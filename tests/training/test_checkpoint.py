@@ -131,6 +131,28 @@ def test_a_full_disk_leaves_the_earlier_ones_alone(tmp_path: Path, monkeypatch: 
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [content]
 
 
+def test_a_disk_without_room_for_what_a_run_writes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Linear(999, 1000)  # 4 MB, 12 MB with its moments
+    usage = shutil.disk_usage(tmp_path)
+    for free, kept, fits in ((48_000_000, 3, True), (47_999_999, 3, False), (24_000_000, 1, True), (10**7, 1, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
+        checkpoints = Checkpoints(tmp_path / "not" / "yet", kept)
+        if fits:
+            checkpoints.check_room(model)
+        else:
+            with pytest.raises(
+                CheckpointError, match=r"needs 0.0[25] GB for its checkpoints, and 0.0[15] GB is free; make"
+            ):
+                checkpoints.check_room(model)
+
+
+def test_as_many_are_kept_as_asked_for(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 1)
+    for step in (0, 5):
+        checkpoints.save(step, *make(0))
+    assert [file.name for file in checkpoints.files()] == ["step-00000005.safetensors"]
+
+
 def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file")
     with pytest.raises(CheckpointError, match="could not be written"):

@@ -1,6 +1,7 @@
 """metrics.jsonl: one object a step, each step once, whatever interrupted the run."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import training.log
-from training.log import MetricsLog
+from training.log import LogError, MetricsLog
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -89,6 +90,56 @@ def test_the_rate_counts_items(file: Path, monkeypatch: pytest.MonkeyPatch) -> N
     log.flush()
     assert [record["samples_per_second"] for record in read(file)] == [32.0, 32.0]
     log.close()
+
+
+def test_the_share_of_time_spent_waiting_for_data_is_of_the_steps_written_together(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)
+    log = MetricsLog(file, 0, 100, 8)
+    for step, (now, waited) in enumerate([(0.5, 0.1), (2.0, 0.5), (4.0, 2.0)]):  # noqa: B007 - the clock reads it
+        log.add(step, {"loss": torch.tensor(1.0)}, waited=waited)
+    log.close()
+    assert [record["data_wait"] for record in read(file)] == [0.25, 0.25, 0.75]
+
+
+def test_what_was_known_before_a_step_stands_beside_what_it_computed(file: Path) -> None:
+    log = MetricsLog(file, 0, 100, 8)
+    log.add(0, {"loss": torch.tensor(1.0)}, {"learning_rate": 0.5})
+    log.close()
+    (record,) = read(file)
+    assert list(record) == ["step", "loss", "learning_rate", "samples_per_second", "data_wait"]
+    assert record["learning_rate"] == 0.5
+
+
+def read_board(folder: Path) -> dict[str, dict[int, float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    tags = accumulator.Tags()["scalars"]
+    return {tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in tags}
+
+
+def test_tensorboard_is_told_the_same(file: Path, tmp_path: Path) -> None:
+    for first, last in ((0, 12), (8, 15)):  # the second goes on from step 8
+        with MetricsLog(file, first, 100, 8, board=tmp_path / "board") as log:
+            for step in range(first, last):
+                log.add(step, {"loss": torch.tensor(step + first / 16)}, {"learning_rate": 0.25})
+    told = read_board(tmp_path / "board")
+    records = read(file)
+    assert set(told) == {"loss", "learning_rate", "samples_per_second", "data_wait"}
+    assert told["loss"] == {record["step"]: record["loss"] for record in records}
+    assert told["loss"][8] == 8.5
+
+
+def test_without_tensorboard_asking_for_it_says_what_to_install(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(LogError, match=r"install it with: pip install 'bma-memory\[tensorboard\]'"):
+        MetricsLog(file, 0, 100, 8, board=tmp_path / "board")
 
 
 def test_going_on_at_a_step_drops_what_was_written_from_there(file: Path) -> None:

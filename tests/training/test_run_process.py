@@ -1,6 +1,7 @@
 """`bma train` as a process: stopped with Ctrl-C, killed, resumed; exit statuses and sentences."""
 
 import json
+import re
 import shlex
 import shutil
 import signal
@@ -123,6 +124,25 @@ def test_a_killed_run_resumes_to_the_same_metrics(
     assert resume(tiny_data.folder, tmp_path / "run") == 0
     assert read_metrics(tmp_path / "run") == expected
     assert len(list((tmp_path / "run" / "checkpoints").glob("step-*"))) == 3
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_leaves_the_last_checkpoint(
+    tiny_data: PackedData, tmp_path: Path, overrides: list[str]
+) -> None:
+    """As the kernel says it: no file may become larger than a checkpoint without Adam's moments."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "service.cli", "train", "--data", str(tiny_data.folder), "--out", str(out)]
+    limited = ["bash", "-c", 'ulimit -f "$0"; exec "$@"', "200", *command, "--device", "cpu", *overrides]
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(
+        r"bma: the checkpoint of step \d+ could not be written to .*/checkpoints \(.*\); "
+        r"earlier checkpoints are untouched: make room and go on with --resume",
+        line,
+    )
+    assert [file.name for file in (out / "checkpoints").iterdir()] == ["step-00000000.safetensors"]
+    assert resume(tiny_data.folder, out) == 0
 
 
 def test_resuming_a_finished_run_exits_0(
