@@ -90,7 +90,10 @@ def test_links_and_odd_folders_lead_to_the_files(tmp_path: Path) -> None:
     (tmp_path / " odd" / "b.jpg").touch()
     linked = write(tmp_path / "link" / "rows.csv", Row("train", image="../a.jpg"))
     odd = write(tmp_path / " odd" / "rows.csv", Row("train", image="b.jpg"))
-    for row in read_rows_of(tmp_path / "out.csv", [linked, odd]):
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "down").symlink_to(real)
+    through = write(tmp_path / "near" / "rows.csv", Row("train", image="down/../a.jpg"))
+    for row in read_rows_of(tmp_path / "out.csv", [linked, odd, through]):
         assert (tmp_path / row.image).is_file()
 
 

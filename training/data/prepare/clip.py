@@ -65,16 +65,16 @@ def find_clips(folder: Path, src: Path) -> dict[str, str]:
     return found
 
 
-def choose_clips(clips: Sequence[Clip], limit: int | None) -> list[Clip]:
-    """At most so many clips, by a hash of their names alone: a larger limit adds clips, and takes none away.
+def check_limit(limit: int | None) -> None:
+    """Raises `PrepareError`: so many clips can't be chosen."""
+    if limit is not None and limit < 1:
+        raise PrepareError(f"--limit takes a whole number of at least 1, not {limit}")
 
-    Raises:
-        PrepareError: the limit is below 1.
-    """
+
+def choose_clips(clips: Sequence[Clip], limit: int | None) -> list[Clip]:
+    """At most so many clips, by a hash of their names alone: a larger limit adds clips, and takes none away."""
     if limit is None:
         return list(clips)
-    if limit < 1:
-        raise PrepareError(f"--limit takes a whole number of at least 1, not {limit}")
     return sorted(clips, key=lambda clip: share_of(f"limit {clip.name}"))[:limit]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.data.join import part
-from training.data.prepare.clip import SUFFIX, Clip, choose_clips, find_clips, read_clips
+from training.data.prepare.clip import SUFFIX, Clip, check_limit, choose_clips, find_clips, read_clips
 from training.data.prepare.cut import FRAMES
 from training.data.prepare.journal import JOURNAL
 from training.data.prepare.output import Output, Prepared, PrepareError, open_output
@@ -36,8 +36,10 @@ def prepare_kinetics400(src: Path, out: Path, use: Use = "splits", limit: int | 
         limit: at most so many clips, see `choose_clips`.
 
     Raises:
-        PrepareError: lists or clips are not where they should be, a list is broken, or `out` can't be written.
+        PrepareError: lists or clips are not where they should be, a list is broken, `limit` is below 1, or `out` can't
+            be written.
     """
+    check_limit(limit)
     with open_output(src, out, "kinetics400", (FRAMES, JOURNAL)) as output:
         splits = ("train",) if use == "unpaired" else ("train", "val", "test")
         clips = choose_clips(list(_clips(output, src, splits)), limit)

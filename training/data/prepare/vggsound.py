@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.data.prepare.clip import SUFFIX, Clip, choose_clips, find_clips, read_clips
+from training.data.prepare.clip import SUFFIX, Clip, check_limit, choose_clips, find_clips, read_clips
 from training.data.prepare.cut import FRAMES
 from training.data.prepare.journal import JOURNAL
 from training.data.prepare.output import Output, Prepared, PrepareError, open_output
@@ -29,8 +29,10 @@ def prepare_vggsound(src: Path, out: Path, val: float = 0.1, limit: int | None =
         limit: at most so many clips, see `choose_clips`.
 
     Raises:
-        PrepareError: the list or clips are not where they should be, the list is broken, or `out` can't be written.
+        PrepareError: the list or clips are not where they should be, the list is broken, an option is out of its range,
+            or `out` can't be written.
     """
+    check_limit(limit)
     with open_output(src, out, "vggsound", (FRAMES, JOURNAL)) as output:
         clips = choose_clips(_clips(output, src, val), limit)
         output.begin()
