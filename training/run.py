@@ -11,8 +11,6 @@ import numpy as np
 import torch
 import torchaudio
 import torchvision
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from training.allocator import keep_freed_memory
 from training.batch import Feeder, find_pools
@@ -20,21 +18,18 @@ from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import Features
 from training.interrupt import Interrupted, Interruption
+from training.learner import Learner
 from training.log import FLUSH_STEPS, MetricsLog
 from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
-from training.model.device import place, resolve_precision
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
 from training.model.memory import Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor, windows
-from training.objective import Objective
 from training.probe import fit_head
 from training.ranks import Ranks, join_ranks
 from training.run_folder import RunError, RunFolder, resume_command
-from training.schedule import learning_rate, unpaired_weight
-from training.weights import load_image_weights
 
 STATISTICS_SOUNDS = 2048
 
@@ -105,72 +100,41 @@ class _Loop:
         self, data: PackedData, feeder: Feeder, folder: RunFolder, config: TrainingConfig, ranks: Ranks
     ) -> None:
         self.data, self.feeder, self.folder, self.config, self.ranks = data, feeder, folder, config, ranks
-        self.device = ranks.device
-        self.dtype = resolve_precision(config.precision, self.device)
-        self.preprocessor = make_preprocessor(data, config.preprocess_config).to(self.device)
-        torch.manual_seed(config.seed)
-        model = BMAModel(config.model_config)
+        self.preprocessor = make_preprocessor(data, config.preprocess_config).to(ranks.device)
         self.checkpoints = folder.checkpoints(config.keep_checkpoints)
-        if config.image_weights and not self.checkpoints.files():
-            load_image_weights(model.image_encoder, Path(config.image_weights))
-        if ranks.count > 1 and self.device.type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        self.model = place(model, self.device)
-        if config.compile:
-            self.model.image_encoder.compile(dynamic=False)
-            self.model.sound_encoder.compile(dynamic=False)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate, fused=True)
+        self.learner = Learner(config, self.preprocessor, ranks, fresh=not self.checkpoints.files())
 
     def run(self, stop: Interruption, board: Path | None) -> None:
         """Steps until the end or until `stop` is true."""
-        config, ranks = self.config, self.ranks
+        config, learner = self.config, self.learner
         done = self._begin()
-        objective = Objective(config, self.model, self.preprocessor, self.dtype, ranks)
-        compute = self._shared(objective) if ranks.count > 1 else objective
-        kinds = 1 + config.uses_unpaired_sounds + config.uses_unpaired_images
-        items = kinds * config.batch_size
-        self.model.train()
-        with MetricsLog(self.folder.metrics, done, config.steps, items, ranks, board) as log:
+        items = len(self.feeder.kinds) * config.batch_size
+        with MetricsLog(self.folder.metrics, done, config.steps, items, self.ranks, board) as log:
             for step, batch in enumerate(self.feeder.batches(done, config.steps), start=done):
-                torch.manual_seed(_step_seed(config.seed, step))
-                rates = {"learning_rate": learning_rate(config, step)}
-                if kinds > 1:
-                    rates["unpaired_weight"] = unpaired_weight(config, step)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = rates["learning_rate"]
-                losses = compute(batch, rates.get("unpaired_weight", 0.0))
-                self.optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()
-                self.optimizer.step()
-                log.add(step, losses, rates, self.feeder.waited)
+                log.add(step, learner.learn(step, batch), learner.rates(step), self.feeder.waited)
                 stopped = self._stopped(stop, step)
                 due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps or stopped
                 if due:
                     log.flush()
                 self._refuse_divergence(log, step, with_weights=due)
-                if due and ranks.leads:
-                    self.checkpoints.save(step + 1, self.model, self.optimizer)
+                if due and self.ranks.leads:
+                    self.checkpoints.save(step + 1, learner.model, learner.optimizer)
                 if stopped:
                     raise KeyboardInterrupt
 
     def _begin(self) -> int:
         """Take up the last checkpoint, or prove before hours of work that one can be written; the steps done."""
-        done = self.checkpoints.load_last(self.model, self.optimizer)
+        model, optimizer = self.learner.model, self.learner.optimizer
+        done = self.checkpoints.load_last(model, optimizer)
         if self.ranks.agree(done) != done:
             raise RunError(
                 f"rank {self.ranks.rank} finds a checkpoint of step {done} in {self.checkpoints.folder}, and rank 0 "
                 "another; all ranks must see the same folder"
             )
         if done == 0 and self.ranks.leads:
-            self.checkpoints.check_room(self.model)
-            self.checkpoints.save(0, self.model, self.optimizer)
+            self.checkpoints.check_room(model)
+            self.checkpoints.save(0, model, optimizer)
         return done
-
-    def _shared(self, objective: Objective) -> nn.Module:
-        """The objective with gradients averaged over the ranks. Batch norm's own statistics are rank 0's on CPUs."""
-        return DistributedDataParallel(
-            objective, broadcast_buffers=False, find_unused_parameters=not self.config.use_memory
-        )
 
     def _stopped(self, stop: Interruption, step: int) -> bool:
         """Whether to stop here: on one rank at once, on several where they log, as all must stop at the same step."""
@@ -184,7 +148,9 @@ class _Loop:
         what = ""
         if log.diverged:
             step, what = log.diverged[0], f"the loss is {log.diverged[1]} at step {log.diverged[0]}"
-        elif with_weights and not all(bool(tensor.isfinite().all()) for tensor in self.model.state_dict().values()):
+        elif with_weights and not all(
+            bool(tensor.isfinite().all()) for tensor in self.learner.model.state_dict().values()
+        ):
             what = f"step {step} made weights that are not finite numbers"
         if what:
             if self.ranks.leads:
@@ -197,10 +163,10 @@ class _Loop:
     def finish(self) -> Bundle:
         """Fit the class heads and write the bundle; on rank 0 alone."""
         model = BMAModel(self.config.model_config)  # neither compiled nor synchronised
-        model.load_state_dict(self.model.state_dict())
+        model.load_state_dict(self.learner.model.state_dict())
         bundle = Bundle(model.eval(), self.preprocessor.cpu(), training=self._provenance())
         if self.ranks.leads:
-            embedder = Embedder(bundle, str(self.device), self.config.precision, 128)
+            embedder = Embedder(bundle, str(self.ranks.device), self.config.precision, 128)
             bundle.heads = fit_heads(Features(self.data, embedder))
             bundle.save(self.folder.model)
         return bundle
@@ -213,9 +179,9 @@ class _Loop:
             "steps": self.config.steps,
             "config": self.config.to_dict(),
             "data": {"fingerprint": self.data.fingerprint, **{kind: len(rows) for kind, rows in pools.items()}},
-            "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
+            "precision": "bf16" if self.learner.dtype == torch.bfloat16 else "fp32",
             "ranks": self.ranks.count,
-            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name(self.ranks.device) if self.ranks.device.type == "cuda" else "cpu",
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -256,7 +222,3 @@ def make_preprocessor(data: PackedData, config: PreprocessConfig) -> Preprocesso
     mean = total / max(count, 1)
     variance = squares / max(count, 1) - mean**2
     return Preprocessor(config, mean, math.sqrt(variance) if variance > 1e-12 else 1.0)
-
-
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))

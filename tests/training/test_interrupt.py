@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import training.learner
 import training.run
 from service.cli import main
 from training.checkpoint import Checkpoints
@@ -21,8 +22,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def press(monkeypatch: pytest.MonkeyPatch, where: str, number: signal.Signals, call: int = 1, times: int = 1) -> None:
-    """The signal comes in a call of a function of training/run.py."""
-    original = getattr(training.run, where)
+    """The signal comes in a call of a function of training/learner.py or training/run.py."""
+    module = training.learner if where == "learning_rate" else training.run
+    original = getattr(module, where)
     calls = 0
 
     def pressed(*arguments: Any) -> Any:
@@ -33,7 +35,7 @@ def press(monkeypatch: pytest.MonkeyPatch, where: str, number: signal.Signals, c
                 os.kill(os.getpid(), number)
         return original(*arguments)
 
-    monkeypatch.setattr(training.run, where, pressed)
+    monkeypatch.setattr(module, where, pressed)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -46,7 +48,7 @@ def test_in_a_step_it_is_ended_and_saved(
 ) -> None:
     before = [signal.getsignal(each) for each in SIGNALS]
     out = tmp_path / "a run"
-    press(monkeypatch, "learning_rate", number, call=3)
+    press(monkeypatch, "learning_rate", number, call=5)
     with pytest.raises(Interrupted) as stopped:
         train(tiny_data, out, tiny_config(checkpoint_every=100), device="cpu", source="my data")
     assert str(stopped.value) == (
@@ -61,7 +63,7 @@ def test_in_a_step_it_is_ended_and_saved(
 def test_a_second_one_does_not_wait_for_the_step(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press(monkeypatch, "learning_rate", signal.SIGINT, call=4, times=2)
+    press(monkeypatch, "learning_rate", signal.SIGINT, call=7, times=2)
     with pytest.raises(Interrupted, match=r"stopped after step 2 of 6; .*; go on with: make it so$"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu", how_to_resume="make it so")
     assert Checkpoints(tmp_path / "run" / "checkpoints").files()[-1].name == "step-00000002.safetensors"
@@ -103,7 +105,7 @@ def test_outside_the_steps_it_is_said_too_and_the_run_goes_on(
 def test_one_in_the_last_step_is_not_lost(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press(monkeypatch, "learning_rate", signal.SIGTERM, call=2)
+    press(monkeypatch, "learning_rate", signal.SIGTERM, call=3)
     with pytest.raises(Interrupted, match="stopped after step 2 of 2; "):
         train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import training.learner
 import training.log
 import training.run
 from training.batch import DataError, Feeder
@@ -265,8 +266,8 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_a_number(
 def test_weights_that_are_not_numbers_are_not_saved_though_the_loss_was_one(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rates = training.run.learning_rate
-    monkeypatch.setattr(training.run, "learning_rate", lambda c, step: math.inf if step == 5 else rates(c, step))
+    rates = training.learner.learning_rate
+    monkeypatch.setattr(training.learner, "learning_rate", lambda c, step: math.inf if step == 5 else rates(c, step))
     with pytest.raises(RunError, match=r"step 5 made weights that are not finite numbers .*step-00000004"):
         train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
     files = Checkpoints(tmp_path / "run" / "checkpoints").files()
