@@ -81,7 +81,9 @@ def open_current(
         or info["source"] != source_state(rows_file, rows)
     ):
         return None
-    clear_partial(folder)  # of files that have changed back since
+    place = folder.resolve()
+    clear_partial(place)  # left by a kill after the pack was complete, or for files that have changed back since
+    clear_drafts(place)
     return PackedData.open(folder, image_size, sample_rate, current=True)
 
 
@@ -136,6 +138,9 @@ class _Item:
     spans: tuple[Span, ...] = (_WHOLE,)
 
 
+_Read = Callable[[Path, _Item], Sequence[Array | MediaError]]
+
+
 class _Packing:
     def __init__(
         self, rows_file: Path, rows: list[Row], place: Path, partial: Partial, image_size: int, sample_rate: int
@@ -185,14 +190,7 @@ class _Packing:
         (self.folder / PACK).write_text(json.dumps(self.info, indent=2) + "\n", encoding="utf-8")
 
     def _grow(
-        self,
-        name: str,
-        width: int,
-        before: int,
-        items: Sequence[_Item],
-        read: Callable[[Path, _Item], Sequence[Array | MediaError]],
-        what: str,
-        ahead: int,
+        self, name: str, width: int, before: int, items: Sequence[_Item], read: _Read, what: str, ahead: int
     ) -> None:
         """Append to an array, of elements of `width` bytes, what the items give and the journal does not yet tell.
 
@@ -216,9 +214,7 @@ class _Packing:
                     stream.flush()
                     self.journal.add(entry)
 
-    def _read(
-        self, item: _Item, read: Callable[[Path, _Item], Sequence[Array | MediaError]]
-    ) -> tuple[Entry, list[Array]]:
+    def _read(self, item: _Item, read: _Read) -> tuple[Entry, list[Array]]:
         file = self.rows_file.parent / item.path
         digest = file_digest(file)
         try:

@@ -247,6 +247,16 @@ def test_a_kill_while_the_older_pack_is_replaced_blocks_nothing(
     assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
 
 
+def test_what_a_kill_left_beside_a_complete_pack_is_cleared(rows_file: Path) -> None:
+    folder = reopen(rows_file).folder
+    before = made(folder)
+    shutil.copytree(folder, folder.with_name(".packed-draft-abcdefgh") / "old")
+    shutil.copytree(folder, folder.with_name(".packed-partial") / "contents")
+    folder.with_name(".packed-partial").joinpath("journal.jsonl").touch()
+    assert made(reopen(rows_file).folder) == before
+    assert {entry.name for entry in rows_file.parent.iterdir()} == {"rows.csv", "images", "sounds", "packed"}
+
+
 def test_a_file_that_changes_while_it_is_packed_is_packed_again(
     rows_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
