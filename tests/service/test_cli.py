@@ -20,6 +20,7 @@ COMMANDS = (
     (),
     ("demo",),
     ("data",),
+    ("data", "check"),
     ("data", "demo"),
     ("data", "pack"),
     ("data", "prepare"),
