@@ -1,74 +1,226 @@
-"""Pairs a second in training, preset `demo` on random media: as it is, with malloc's defaults, and in float32.
+"""Training's speed, data and logs and checkpoints included, as a share of its ceiling.
 
-The variants take turns, each in processes of its own, so that a noisy machine is noisy to all of them.
+The ceiling is the same step on one batch that is already on the device. Both are measured in the same process, in
+turns, on random media. `--variants` also runs, in processes of their own, what the defaults are chosen over.
+
+    python benchmarks/train_throughput.py                     # preset small, on whatever there is
+    python benchmarks/train_throughput.py --preset paper      # 256 pairs and 256 unpaired sounds: wants a GPU
 """
 
+import argparse
 import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import wave
+import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import av
 import numpy as np
+import torch
 from PIL import Image
 
 from training import run
-from training.config import make_config
-from training.data.pack import open_data
+from training.batch import Feeder
+from training.config import TrainingConfig, make_config
+from training.data.pack import pack
+from training.data.packed import PackedData
+from training.data.parallel import cores
 from training.data.rows import Row, write_rows
+from training.learner import Learner
+from training.model.device import resolve_device
+from training.ranks import Ranks
 
-ROUNDS, STEPS, WARM_UP = 3, 60, 20
-VARIANTS = ("as it is", "malloc's defaults", "float32")
+GOAL = 0.90
+MEDIA = 64  # different files of each kind; rows name them under many names
+VARIANTS = {
+    "float32": ["precision=fp32"],
+    "compiled encoders": ["compile=true"],
+    "malloc's defaults": [],
+}
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        rows_file = make_data(Path(folder))
-        rates: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-        for _ in range(ROUNDS):
-            for variant in VARIANTS:
-                command = [sys.executable, __file__, str(rows_file), variant]
-                output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-                rates[variant].append(float(output))
-    for variant, found in rates.items():
-        ratio = statistics.median(found) / statistics.median(rates[VARIANTS[0]])
-        spread = f"{min(found):.0f} to {max(found):.0f} of {ROUNDS}"
-        print(f"{variant:<18} median {statistics.median(found):.0f} pairs/s, {spread}; {ratio:.2f} of the first")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--steps", type=int, default=60, help="of each turn, after as many to warm up as --warm-up says"
+    )
+    parser.add_argument("--warm-up", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--items", type=int, default=2048, help="of each kind, in the data set")
+    parser.add_argument("--from-disk", action="store_true", help="on a GPU: read the memory map though it would fit")
+    parser.add_argument("--variants", action="store_true", help="also measure what the defaults are chosen over")
+    parser.add_argument("--keep-memory", action=argparse.BooleanOptionalAction, default=True, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    found = measure(arguments)
+    print(json.dumps(found) if arguments.json else describe(found))
+    if arguments.variants:
+        compare()
 
 
-def make_data(folder: Path, pairs: int = 256) -> Path:
-    """Noise pictures and noise sounds."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(pairs):
-        Image.fromarray(rng.integers(0, 256, (96, 96, 3), np.uint8)).save(folder / f"{number}.png")
-        with wave.open(str(folder / f"{number}.wav"), "wb") as stream:
-            stream.setnchannels(1)
-            stream.setsampwidth(2)
-            stream.setframerate(22050)
-            stream.writeframes(rng.integers(-9000, 9000, 60000, np.int16).tobytes())
-        rows.append(Row("train", str(number % 2), f"{number}.png", f"{number}.wav"))
-    write_rows(folder / "rows.csv", rows)
-    return folder / "rows.csv"
-
-
-def measure(rows_file: Path, variant: str) -> float:
-    """The median rate of the logged steps after warming up."""
-    keys = [f"steps={STEPS}", *(["precision=fp32"] if variant == "float32" else [])]
-    if variant == "malloc's defaults":
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Samples a second, of the ceiling and from end to end, a number for each round."""
+    keys = [f"steps={arguments.warm_up + arguments.steps}", "unpaired=sounds", *arguments.set]
+    config = make_config(arguments.preset, keys)
+    device = resolve_device(arguments.device)
+    if not arguments.keep_memory:
         run.keep_freed_memory = lambda: False
-    config = make_config("demo", keys)
-    data = open_data(rows_file, config.image_size, config.sample_rate)
-    with tempfile.TemporaryDirectory() as out:
-        run.train(data, Path(out), config)
-        lines = [json.loads(line) for line in (Path(out) / "metrics.jsonl").read_text().splitlines()]
-    return statistics.median(line["samples_per_second"] for line in lines[WARM_UP:])
+    else:
+        run.keep_freed_memory()
+    ceiling, share, waits, usage = [], [], [], Usage(device)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        data = make_data(Path(folder), config, arguments.items)
+        if arguments.from_disk:
+            stack.enter_context(patch.object(torch.cuda, "mem_get_info", return_value=(0, 0)))
+        for turn in range(arguments.rounds):
+            ceiling.append(measure_ceiling(data, config, device, arguments.warm_up))
+            out = Path(folder) / f"run-{turn}"
+            with usage:
+                run.train(data, out, config, arguments.device)
+            lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+            rates = [line["samples_per_second"] for line in lines[arguments.warm_up :]]
+            share.append(statistics.harmonic_mean(rates) / ceiling[-1])
+            waits.append(statistics.mean(line["data_wait"] for line in lines[arguments.warm_up :]))
+    return {
+        "preset": arguments.preset,
+        "set": arguments.set,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {cores()} cores",
+        "batch": f"{config.batch_size} pairs, unpaired: {config.unpaired}",
+        "images": config.image_size,
+        "ceiling": ceiling,
+        "share": share,
+        "data_wait": waits,
+        **usage.peak(),
+    }
+
+
+def measure_ceiling(data: PackedData, config: TrainingConfig, device: torch.device, warm_up: int) -> float:
+    """Samples a second of the step alone."""
+    feeder = Feeder(data, config, device)
+    batch = feeder.batch(0)
+    preprocessor = run.make_preprocessor(data, config.preprocess_config).to(device)
+    learner = Learner(config, preprocessor, Ranks(device=device))
+    for step in range(config.steps):
+        if step == warm_up:
+            wait_for(device)
+            begun = time.perf_counter()
+        learner.learn(step, batch)
+    wait_for(device)
+    items = len(feeder.kinds) * config.batch_size
+    return (config.steps - warm_up) * items / (time.perf_counter() - begun)
+
+
+def wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class Usage:
+    """How busy the device is while a block runs, and the most memory it takes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.busy = device, list[float]()
+
+    def __enter__(self) -> None:
+        self.ended = threading.Event()
+        self.before = (time.perf_counter(), time.process_time())
+        if self.device.type == "cuda":
+            self.thread = threading.Thread(target=self.watch)
+            self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        if self.device.type == "cuda":
+            self.thread.join()
+        else:
+            wall, processor = time.perf_counter() - self.before[0], time.process_time() - self.before[1]
+            self.busy.append(100 * processor / wall / cores())
+
+    def watch(self) -> None:
+        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        while not self.ended.wait(0.5):
+            done = subprocess.run(
+                [*query, f"--id={self.device.index or 0}"], capture_output=True, text=True, check=True
+            )
+            self.busy.append(float(done.stdout))
+
+    def peak(self) -> dict[str, float]:
+        if self.device.type == "cuda":
+            memory = torch.cuda.max_memory_reserved(self.device) / 2**30
+        else:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return {"utilisation": statistics.median(self.busy), "memory_gib": memory}
+
+
+def make_data(folder: Path, config: TrainingConfig, items: int) -> PackedData:
+    """A packed set of noise: as many pairs, unpaired sounds and unpaired images, sounds of five seconds."""
+    rng = np.random.default_rng(0)
+    for number in range(MEDIA):
+        pixels = rng.integers(0, 256, (config.image_size, config.image_size, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.bmp")
+        wave = rng.integers(-9000, 9000, 5 * config.sample_rate, np.int16)
+        with av.open(str(folder / f"{number}.wav"), "w") as container:
+            stream = container.add_stream("pcm_s16le", rate=config.sample_rate, layout="mono")
+            frame = av.AudioFrame.from_ndarray(wave[None], "s16", "mono")
+            frame.sample_rate = config.sample_rate
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    rows = []
+    for number in range(items):
+        names = [f"item-{number}{suffix}" for suffix in (".bmp", ".wav")]
+        for name in names:
+            (folder / name).symlink_to(folder / f"{number % MEDIA}{Path(name).suffix}")
+        rows += [Row("train", image=names[0], sound=names[1]), Row("unpaired", image=names[0])]
+        rows.append(Row("unpaired", sound=names[1]))
+    write_rows(folder / "rows.csv", rows)
+    return pack(folder / "rows.csv", folder / "packed", config.image_size, config.sample_rate)
+
+
+def compare() -> None:
+    """The end-to-end speed of each variant as a share of the defaults', in processes that take turns."""
+    rates: dict[str, list[float]] = {name: [] for name in ("as it is", *VARIANTS)}
+    for _ in range(3):
+        for name, found in rates.items():
+            keys = [part for key in VARIANTS.get(name, []) for part in ("--set", key)]
+            memory = ["--no-keep-memory"] if name.startswith("malloc") else []
+            command = [sys.executable, __file__, "--json", "--rounds", "1", *keys, *memory]
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+            result = json.loads(done.stdout)
+            found.append(result["ceiling"][0] * result["share"][0])
+    for name, found in rates.items():
+        ratio = statistics.median(found) / statistics.median(rates["as it is"])
+        print(f"{name:<18} {spread(found, '.0f')} samples/s; {ratio:.2f} of the first")
+
+
+def describe(found: dict[str, Any]) -> str:
+    total = [ceiling * share for ceiling, share in zip(found["ceiling"], found["share"], strict=True)]
+    return "\n".join(
+        (
+            f"preset {' '.join([found['preset'], *found['set']])}, {found['images']} pixels, {found['device']}",
+            f"batch       {found['batch']}",
+            f"ceiling     {spread(found['ceiling'], '.0f')} samples/s",
+            f"end to end  {spread(total, '.0f')} samples/s",
+            f"share       {spread(found['share'], '.3f')} (goal {GOAL:.2f})",
+            f"data_wait   {spread(found['data_wait'], '.4f')}",
+            f"utilisation {found['utilisation']:.0f} %, most memory {found['memory_gib']:.2f} GiB",
+        )
+    )
+
+
+def spread(values: list[float], form: str) -> str:
+    return f"median {statistics.median(values):{form}}, {min(values):{form}} to {max(values):{form}} of {len(values)}"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(measure(Path(sys.argv[1]), sys.argv[2]))
-    else:
-        main()
+    main()

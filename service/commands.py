@@ -1,4 +1,4 @@
-"""Commands that join the rooms: demo, index, serve, query. Heavy imports wait until a command runs."""
+"""Commands that join the rooms: demo, create, index, serve, query. Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ def add_commands(commands: Any) -> None:
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder (default runs/demo)")
     _add_address(demo)
     demo.set_defaults(run=run_demo)
+
+    create = commands.add_parser("create", help="make a search engine of your own videos, pictures and sounds")
+    create.add_argument("src", type=Path, metavar="SRC", help="the folder; first-level folders in it are labels")
+    create.add_argument("out", type=Path, metavar="OUT", help="folder for data/, model/, index/; the same one goes on")
+    create.add_argument("--preset", choices=("paper", "small", "demo"), default="small", help="default small")
+    create.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
+    create.add_argument("--every", type=float, default=2.0, help="cut videos into pieces of this length (default 2 s)")
+    create.add_argument("--per-video", type=int, default=30, help="at most so many pieces of a video (default 30)")
+    create.add_argument("--no-serve", action="store_true", help="stop when all is made")
+    create.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    _add_address(create)
+    create.set_defaults(run=run_create, precision="auto")
 
     index = commands.add_parser("index", help="make and look at catalogues").add_subparsers(
         dest="action", required=True
@@ -66,6 +78,21 @@ def run_demo(arguments: argparse.Namespace) -> None:
     listen(*where).close()  # a port in use is said now, not after minutes
     demo.make()
     demo.ask(listen(*where), serve=not arguments.no_serve)
+
+
+def run_create(arguments: argparse.Namespace) -> None:
+    """`bma create`."""
+    from service.own import OwnProject
+    from service.server import listen, serve
+    from training.config import make_config
+
+    config = make_config(arguments.preset, arguments.set)
+    project = OwnProject(arguments.src, arguments.out, config, arguments.device, arguments.every, arguments.per_video)
+    if not arguments.no_serve:
+        listen(arguments.host, arguments.port, arguments.insecure).close()  # a port in use is said now
+    project.make()
+    if not arguments.no_serve:
+        serve(project.model, project.index, arguments)
 
 
 def index_build(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
-from service.demo import _read, _write
+from service.project import _read, _write
 
 
 def test_a_port_in_use_is_said_before_minutes_of_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

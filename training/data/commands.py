@@ -194,8 +194,8 @@ def data_check(arguments: argparse.Namespace) -> None:
     print(f"{arguments.pack} is as it was packed: {info['images']} images and {info['sounds']} sounds")
 
 
-def say_prepared(made: Prepared) -> None:
-    """What was made, what was left out, and what to do next."""
+def say_prepared(made: Prepared, hint: bool = True) -> None:
+    """What was made, what was left out, and with `hint` what to do next."""
     splits = ", ".join(f"{count} {split}" for split, count in made.splits.items())
     print(f"wrote {made.rows_file}: {sum(made.splits.values())} rows ({splits})")
     print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
@@ -205,7 +205,7 @@ def say_prepared(made: Prepared) -> None:
     if made.missing:
         listed = made.rows_file.with_name("missing.csv")
         print(f"named by the data set's lists and not there: {made.missing}; {listed} lists them")
-    if made.train_pairs:
+    if made.train_pairs and hint:
         folder = made.rows_file.parent
         run = folder.parent if folder.name == "data" else folder.with_name(f"{folder.name}-run")
         print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))
