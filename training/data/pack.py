@@ -47,7 +47,7 @@ _WHOLE: Span = (0.0, None)
 
 
 def open_data(data: Path, image_size: int, sample_rate: int) -> PackedData:
-    """Open DATA: a packed set as it is; a rows file or its folder is packed beside it (`packed/`) first where needed.
+    """Open DATA: a packed set as it is; a rows file or its folder is packed first where needed (see `beside`).
 
     Processes that do so at the same moment share the work of one: the others wait for it.
 
@@ -60,7 +60,20 @@ def open_data(data: Path, image_size: int, sample_rate: int) -> PackedData:
     rows_file = data / ROWS if data.is_dir() else data
     if data.is_dir() and not rows_file.is_file():
         raise RowsError(f"{data} holds neither {PACK} nor {ROWS}; name a packed set, a rows file or its folder")
-    return pack(rows_file, rows_file.parent / "packed", image_size, sample_rate)
+    return pack(rows_file, beside(rows_file, image_size), image_size, sample_rate)
+
+
+def beside(rows_file: Path, image_size: int) -> Path:
+    """Where a rows file is packed of itself: `packed/` beside it, `packed-NAME/` for one that is not called `rows.csv`;
+    with the size at its end where that folder is packed at another size, so that models of both sizes can be used in
+    turns.
+    """
+    folder = rows_file.with_name("packed" if rows_file.name == ROWS else f"packed-{rows_file.stem}")
+    try:
+        sizes = read_info(folder)["image_sizes"]
+    except PackError:  # there is none, or another version made it
+        return folder
+    return folder if image_size in sizes else folder.with_name(f"{folder.name}-{image_size}")
 
 
 def open_current(

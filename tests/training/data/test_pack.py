@@ -163,9 +163,24 @@ def test_a_changed_file_is_packed_again(rows_file: Path, write_image: Write, how
     assert after.unreadable == (how == "removed")
 
 
-def test_another_size_is_packed_again(rows_file: Path) -> None:
-    assert reopen(rows_file).images.shape[-1] == 32
-    assert open_data(rows_file, 40, 8000).images.shape[-1] == 40
+def test_another_size_is_packed_beside_the_first_and_both_stay(rows_file: Path) -> None:
+    first = reopen(rows_file).folder
+    second = open_data(rows_file, 40, 8000)
+    assert second.images.shape[-1] == 40
+    assert (first.name, second.folder.name) == ("packed", "packed-40")
+    numbers = made(first), made(second.folder)
+    assert (reopen(rows_file).folder, open_data(rows_file, 40, 8000).folder) == (first, second.folder)
+    assert (made(first), made(second.folder)) == numbers
+
+
+def test_two_rows_files_in_a_folder_do_not_pack_over_each_other(rows_file: Path) -> None:
+    other = rows_file.with_name("all.csv")
+    write_rows(other, read_rows(rows_file)[:5])
+    first, second = reopen(rows_file), open_data(other, 32, 8000)
+    assert (first.folder.name, second.folder.name) == ("packed", "packed-all")
+    number = made(first.folder)
+    assert reopen(rows_file).fingerprint == first.fingerprint
+    assert made(first.folder) == number
 
 
 def test_the_same_content_has_the_same_fingerprint_wherever_it_lies(rows_file: Path, tmp_path: Path) -> None:
