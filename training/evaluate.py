@@ -19,6 +19,7 @@ from training.probe import Labelled, accuracy, fit_head
 
 NEIGHBOURS = (1, 3, 5, 10, 20)
 RANKS = (1, 2, 3, 4, 5)
+_TOGETHER = 256  # queries whose rankings of all targets are in memory at once
 
 
 class EvaluationError(ValueError):
@@ -125,14 +126,36 @@ def retrieval_scores(
         `hit@k` (share of queries with a target of their class among the k nearest, the paper's rank k), `map` (mean
         average precision over the full ranking) and `chance` (hit@1 of a random order). Ties go to the earlier target.
     """
-    right = np.asarray(query_labels)[:, None] == np.asarray(target_labels)[None, :]
-    order = np.argsort(-(queries @ targets.T), axis=1, kind="stable")
-    ranked = np.take_along_axis(right, order, axis=1)
-    scores = {f"hit@{k}": float(ranked[:, :k].any(axis=1).mean()) for k in RANKS}
+    classes = np.unique([*query_labels, *target_labels], return_inverse=True)[1]
+    wanted, offered = classes[: len(queries)], classes[len(queries) :]
+    parts = []
+    for begin in range(0, len(queries), _TOGETHER):
+        some = slice(begin, begin + _TOGETHER)
+        order = np.argsort(-(queries[some] @ targets.T), axis=1, kind="stable")
+        parts.append(_score(offered[order] == wanted[some, None]))
+    *hits, average, found = np.concatenate(parts, axis=1)
+    return {
+        **{f"hit@{k}": float(hit.mean()) for k, hit in zip(RANKS, hits, strict=True)},
+        "map": float(average.mean()),
+        "chance": float(found.sum() / (len(queries) * len(targets))),
+    }
+
+
+def _score(ranked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """What a few queries contribute to `retrieval_scores`.
+
+    Args:
+        ranked: `[q, T]`, whether each query's targets, the nearest first, are of its class.
+
+    Returns:
+        float64 `[len(RANKS) + 2, q]`: for each rank k, whether one of the k nearest is; the average precision; how many
+        of all targets are.
+    """
+    hits = [ranked[:, :k].any(axis=1) for k in RANKS]
     precision = np.cumsum(ranked, axis=1) / np.arange(1, ranked.shape[1] + 1)
     found = ranked.sum(axis=1)
-    average = np.where(found > 0, (precision * ranked).sum(axis=1) / np.maximum(found, 1), 0.0)
-    return {**scores, "map": float(average.mean()), "chance": float(right.mean())}
+    average = (precision * ranked).sum(axis=1) / np.maximum(found, 1)  # 0 where there is none
+    return np.stack([*hits, average, found])
 
 
 def choose_k(train: Labelled, val: Labelled) -> int:

@@ -58,13 +58,13 @@ class _Problem:
 
     def __init__(self, train: Labelled, names: Sequence[str]) -> None:
         self.names, self.labels = tuple(names), train.labels
-        features = train.features.double()
-        self.mean = features.mean(dim=0)
-        std = features.std(dim=0, correction=0)
+        x = train.features.to(torch.float64, copy=True)
+        self.mean = x.mean(dim=0)
+        std = x.std(dim=0, correction=0)
         self.std = torch.where(
             std > 1e-8 * std.max().clamp(min=1e-30), std, torch.inf
         )  # a constant column says nothing
-        x = (features - self.mean) / self.std
+        x.sub_(self.mean).div_(self.std)  # in place, as there may be gigabytes of it
         wide = x.shape[1] > x.shape[0]
         values, vectors = torch.linalg.eigh(x @ x.T if wide else x.T @ x)
         kept = values > 1e-10 * values.max()

@@ -1,6 +1,7 @@
 """Scores against brute force on small arrays, and the shape of a whole evaluation."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,33 @@ def test_retrieval_is_what_brute_force_counts(seed: int) -> None:
     target_labels = [str(label) for label in rng.integers(0, 4, len(targets))]  # class 4 has no target
     scores = retrieval_scores(queries, targets, query_labels, target_labels)
     assert scores == pytest.approx(brute_force(queries, targets, query_labels, target_labels))
+
+
+@pytest.mark.parametrize(("q", "t"), [(256, 40), (257, 40), (700, 1), (1, 300)])
+def test_parts_of_the_queries_score_as_all_at_once(q: int, t: int) -> None:
+    rng = np.random.default_rng(q)
+    # of whole numbers, so that every part has the same products, and many ties
+    queries, targets = (rng.integers(-1, 2, (n, 5)).astype(np.float32) for n in (q, t))
+    query_labels, target_labels = ([f"class {label}" for label in rng.integers(0, 7, n)] for n in (q, t))
+    right = np.array(query_labels)[:, None] == np.array(target_labels)[None, :]
+    ranked = np.take_along_axis(right, np.argsort(-(queries @ targets.T), axis=1, kind="stable"), axis=1)
+    precision = np.cumsum(ranked, axis=1) / np.arange(1, t + 1)
+    average = (precision * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
+    assert retrieval_scores(queries, targets, query_labels, target_labels) == {
+        **{f"hit@{k}": ranked[:, :k].any(axis=1).mean() for k in range(1, 6)},
+        "map": average.mean(),
+        "chance": right.mean(),
+    }
+
+
+def test_retrieval_never_holds_all_queries_by_all_targets() -> None:
+    rng = np.random.default_rng(0)
+    vectors, labels = unit(rng, 3000), [str(label) for label in rng.integers(0, 9, 3000)]
+    tracemalloc.start()
+    retrieval_scores(vectors, vectors, labels, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000 * 3000 * 4  # bytes of the similarities alone
 
 
 def test_perfect_and_opposite_retrieval() -> None:

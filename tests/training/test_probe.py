@@ -123,3 +123,13 @@ def test_it_fits_also_where_gradients_are_switched_off() -> None:
     with torch.inference_mode(False), torch.no_grad():
         head = fit_head(blobs(30, 6, 0.1, 1), NAMES)
     assert not head.weight.requires_grad
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_features_are_left_as_they_are(kind: torch.dtype) -> None:
+    data = blobs(30, 6, 1.0, 1)
+    train = Labelled(data.features.to(kind), data.labels)
+    before = train.features.clone()
+    head = fit_head(train, NAMES)
+    assert torch.equal(train.features, before)
+    assert torch.equal(head.weight, fit_head(data, NAMES).weight)
