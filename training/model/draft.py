@@ -1,4 +1,4 @@
-"""Drafts: hidden folders beside a target, in which something is made whole before it takes the target's place."""
+"""Drafts: hidden files and folders beside a target, made whole before they take the target's place."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def make_draft(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def replaced_file(file: Path) -> Iterator[Path]:
+    """A draft `.NAME` beside a file, to be written; at the end it takes the file's place, or is removed where that is
+    not reached. The folder is made where it is missing.
+
+    Raises:
+        OSError: the folder or the file can't be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}")
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def replace_folder(draft: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.model.draft import clear_drafts, make_draft, replace_folder
+from training.model.draft import clear_drafts, make_draft, replace_folder, replaced_file
 
 
 def kill_while_drafting(target: Path) -> Path:
@@ -48,6 +48,26 @@ def test_only_drafts_of_that_target_are_cleared(tmp_path: Path) -> None:
     clear_drafts(tmp_path / "model")
     assert len(list(tmp_path.iterdir())) == len(others) + 2
     clear_drafts(tmp_path / "nowhere" / "model")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "file"
+    for text in ("old", "new"):
+        with replaced_file(file) as draft:
+            draft.write_text(text)
+            assert draft.parent == file.parent
+            assert not file.exists() or file.read_text() == "old"
+        assert file.read_text() == text
+
+    def stop() -> None:
+        with replaced_file(file) as draft:
+            draft.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert file.read_text() == "new"
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_replacing_a_folder_keeps_either_the_old_or_the_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

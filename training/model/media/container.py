@@ -14,6 +14,7 @@ from training.model.media.source import (
     MediaTooLarge,
     Source,
     UnsupportedMedia,
+    lost,
     nameless,
     open_source,
 )
@@ -49,6 +50,8 @@ def opened(source: Source, name: str, otherwise: str) -> Iterator[Any]:
             raise MediaTooLarge(name, _TOO_MUCH) from None
         except (av.FFmpegError, ValueError, OverflowError):
             raise UnsupportedMedia(name, otherwise) from None
+        except OSError as error:  # the stream's own, which PyAV passes on
+            raise lost(name, error) from None
         with container:
             try:
                 yield container
@@ -59,6 +62,8 @@ def opened(source: Source, name: str, otherwise: str) -> Iterator[Any]:
             except av.FFmpegError as error:
                 detail = str(error.strerror or error).strip().rstrip(".")
                 raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None
+            except OSError as error:
+                raise lost(name, error) from None
 
 
 def films(container: Any) -> list[Any]:

@@ -80,6 +80,25 @@ def open_source(source: Source, name: str) -> BinaryIO:
     return stream
 
 
+def read_bytes(source: Source, name: str, most: int) -> bytes:
+    """A source's bytes, at most so many.
+
+    Raises:
+        MissingMedia: there is no such file, or it can't be read.
+        EmptyMedia: it has 0 bytes.
+    """
+    try:
+        with open_source(source, name) as stream:
+            return stream.read(most)
+    except OSError as error:
+        raise lost(name, error) from None
+
+
+def lost(name: str, error: OSError) -> MissingMedia:
+    """What to raise where an open file's bytes can't be had: a bad sector, a share that is gone."""
+    return MissingMedia(name, f"can't be read ({error.strerror or error}); check the disk it is on")
+
+
 def nameless(stream: BinaryIO) -> _Nameless:
     """The stream without its file's name."""
     return _Nameless(stream)
