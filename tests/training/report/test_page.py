@@ -25,6 +25,7 @@ from training.report.record import ReportError
 from training.report.report import Report, gather
 
 EVIL = '<script>alert("1")</script>&\''
+EVIL_FILE = '"><img src=x onerror="alert(1)">&\'.jpg'
 HEAD = {"meta", "link", *VOID}
 
 
@@ -132,6 +133,29 @@ def test_labels_and_names_are_text(report: Report) -> None:
     assert document.wrong == []
     assert EVIL in document.text
     assert all(link.startswith(("#", "data:")) for link in document.links)
+
+
+def test_names_of_files_are_text(report: Report) -> None:
+    findings = report.findings
+    assert findings
+    rows = [
+        dataclasses.replace(row, image=row.image and f"images/{EVIL_FILE}", sound=row.sound and f"sounds/{EVIL_FILE}")
+        for row in findings.data.rows
+    ]
+    samples = {
+        modality: dataclasses.replace(  # of no class, so that the file's name stands in
+            sample, items=Items(sample.items.numbers, [""] * len(sample.items.labels), sample.items.clips)
+        )
+        for modality, sample in findings.samples.items()
+    }
+    data = dataclasses.replace(findings.data, rows=rows)
+    document = Document(
+        render(dataclasses.replace(report, findings=dataclasses.replace(findings, data=data, samples=samples)))
+    )
+    assert document.wrong == []
+    assert {name for name, value in document.attributes if EVIL_FILE in value} == {"title", "alt", "aria-label"}
+    assert EVIL_FILE in document.text
+    assert not any(name.startswith("on") or value == "x" for name, value in document.attributes)
 
 
 def test_a_run_of_no_steps_has_a_page(copy_run: Callable[..., Path]) -> None:
