@@ -6,8 +6,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from training.data.prepare.acivw_raw import RawSecond
 from training.data.prepare.acivw_record import RecordSecond
 from training.data.prepare.acivw_second import SAMPLE_RATE, Second
 from training.data.prepare.cut import write_flac
-from training.data.prepare.journal import JOURNAL, Journal, state_of
+from training.data.prepare.notes import NOTES, Notes, state_of
 from training.data.prepare.output import Output, Prepared, PrepareError, open_output
 from training.data.rows import Row
+from training.model.draft import replaced_file
 from training.model.media.source import DamagedMedia, MediaError, MissingMedia
 
 # by the number in class_0 to class_9
@@ -44,11 +44,9 @@ class PreparedAcivw(Prepared):
 
     Attributes:
         single: seconds that are listed without a neighbour to go with, and are in no sample.
-        unlisted: seconds that are there and in no list.
     """
 
     single: int = 0
-    unlisted: int = 0
 
 
 def prepare_acivw(
@@ -79,7 +77,7 @@ def prepare_acivw(
     """
     if gain is not None and not 0 < gain < math.inf:
         raise PrepareError(f"--gain takes a number above 0, not {gain:g}")
-    with open_output(src, out, "acivw", (IMAGES, SOUNDS, ACOUSTIC, JOURNAL)) as output:
+    with open_output(src, out, "acivw", (IMAGES, SOUNDS, ACOUSTIC, NOTES)) as output:
         listed = read_lists(src / "lists" if lists is None else lists)
         found = _find_seconds(output.src)
         there = {(line.video, line.second) for line in listed} & found
@@ -90,10 +88,11 @@ def prepare_acivw(
             )
         samples = _pair_up(listed)
         output.missing += [(_record(line), line.where) for line in listed if (line.video, line.second) not in there]
+        output.unlisted = len(found - there)
         output.begin()
         rows = _Making(output, gain, acoustic).run([sample for sample in samples if sample.seconds <= there])
         made = output.finish(rows)
-        return PreparedAcivw(**vars(made), single=len(listed) - 2 * len(samples), unlisted=len(found - there))
+        return PreparedAcivw(**vars(made), single=len(listed) - 2 * len(samples))
 
 
 def read_acoustic_image(data: Path, row: Row) -> npt.NDArray[np.float32]:
@@ -149,11 +148,11 @@ class _Making:
     def run(self, samples: Sequence[_Sample]) -> list[Row]:
         """The samples' rows; what can't be read is left out."""
         rows = []
-        with Journal(self.output.folder / JOURNAL) as journal:
+        with Notes(self.output.folder / NOTES) as notes:
 
             def make(sample: _Sample) -> Row | MediaError:
                 try:
-                    return self._make(sample, journal)
+                    return self._make(sample, notes)
                 except MediaError as error:
                     return error
 
@@ -164,15 +163,15 @@ class _Making:
                     rows.append(made)
         return rows
 
-    def _make(self, sample: _Sample, journal: Journal) -> Row:
+    def _make(self, sample: _Sample, notes: Notes) -> Row:
         """Write a sample's files, unless an earlier run has written them of the same sources."""
         first, later = (_open_second(self.output.src, sample.video, sample.second + place) for place in (0, 1))
         picture = later.picture_file(0) or self.output.folder / sample.file(IMAGES)
         files = [picture, *(self.output.folder / sample.file(kind) for kind in self._kinds())]
         state = self._state([*first.sources, *later.sources])
-        if journal.known(sample.id, state) is None or not all(file.is_file() for file in files):
+        if notes.known(sample.id, state) is None or not all(file.is_file() for file in files):
             self._write(sample, first, later)
-            journal.note(sample.id, state, [])
+            notes.note(sample.id, state, [])
         return Row(
             split=sample.split,
             label=LABELS[int(sample.video[len("class_")])],
@@ -190,15 +189,16 @@ class _Making:
         wave = to_int16(np.concatenate([first.sound(), later.sound()]), self.gain, sample.name)
         picture = later.picture(0)
         acoustic_image = later.acoustic_image(0) if self.acoustic else None
-        with self._draft(sample.file(SOUNDS)) as file:
+        out = self.output.folder
+        with replaced_file(out / sample.file(SOUNDS)) as file:
             write_flac([wave], SAMPLE_RATE, file)
         if not later.picture_file(0):
-            with self._draft(sample.file(IMAGES)) as file:
+            with replaced_file(out / sample.file(IMAGES)) as file:
                 picture.save(file, "PNG")
         if acoustic_image is None:
-            (self.output.folder / sample.file(ACOUSTIC)).unlink(missing_ok=True)
+            (out / sample.file(ACOUSTIC)).unlink(missing_ok=True)
         else:
-            with self._draft(sample.file(ACOUSTIC)) as file, file.open("wb") as stream:
+            with replaced_file(out / sample.file(ACOUSTIC)) as file, file.open("wb") as stream:
                 np.save(stream, acoustic_image, allow_pickle=False)
 
     def _state(self, sources: Sequence[Path]) -> list[int]:
@@ -207,18 +207,6 @@ class _Making:
         made_of = json.dumps([states, self.gain, self.acoustic])
         digest = int.from_bytes(hashlib.sha256(made_of.encode()).digest()[:6])
         return [sum(size for size, _ in states), digest]
-
-    @contextmanager
-    def _draft(self, path: str) -> Iterator[Path]:
-        """A file to write, which takes its place once it is whole."""
-        file = self.output.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}")
-        try:
-            yield draft
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def to_int16(counts: npt.NDArray[np.int32], gain: float | None, name: str) -> npt.NDArray[np.int16]:

@@ -12,7 +12,7 @@ from PIL import Image
 from training.data.prepare.acivw_second import BLOCK, FRAMES, turned
 from training.data.prepare.mat import read_matrix
 from training.model.media.image import decode_image
-from training.model.media.source import DamagedMedia, open_source
+from training.model.media.source import DamagedMedia, read_bytes
 
 MICROPHONES = 128
 _NAME = re.compile(r"A_[0-9]{6}\.dc")
@@ -53,8 +53,7 @@ class RawSecond:
 
     def _read_block(self, name: str) -> npt.NDArray[np.int32]:
         expected = 4 * MICROPHONES * BLOCK
-        with open_source(self._src / name, name) as stream:
-            data = stream.read(expected + 1)
+        data = read_bytes(self._src / name, name, expected + 1)
         if len(data) != expected:
             raise DamagedMedia(name, f"has not the {expected:,} bytes of a block; copy it again")
         return np.frombuffer(data, "<i4")[::MICROPHONES].astype(np.int32)  # [128, 1024] column by column, row 0

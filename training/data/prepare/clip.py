@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SHORTEST, save_frame
-from training.data.prepare.journal import Numbers, read_files
-from training.data.prepare.output import PREPARED, Output, PrepareError
+from training.data.prepare.files import read_files, walk
+from training.data.prepare.notes import Numbers
+from training.data.prepare.output import Output, PrepareError
 from training.data.prepare.split import share_of
 from training.data.rows import Row
+from training.model.draft import replaced_file
 from training.model.media.container import opened
 from training.model.media.sound import read_sound
 from training.model.media.source import DamagedMedia, EmptyMedia
@@ -51,14 +52,9 @@ def find_clips(folder: Path, src: Path) -> dict[str, str]:
         PrepareError: a folder can't be read.
     """
     found: dict[str, str] = {}
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, onerror=_closed, followlinks=True):
-        real = os.path.realpath(parent)
-        if PREPARED in names or real in seen:  # a data set made here; a link that leads back
-            folders.clear()
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and _is_text(name))
-        below = Path(parent).relative_to(src).as_posix()
+    for parent, folders, names in walk(folder, _closed):
+        folders[:] = filter(_is_text, folders)
+        below = parent.relative_to(src).as_posix()
         for name in names:
             if name.endswith(SUFFIX):
                 found.setdefault(name, name if below == "." else f"{below}/{name}")
@@ -121,10 +117,8 @@ def _read(file: Path, path: str, frame: Path) -> Numbers:
     duration = round(max(min(SECONDS, info.seconds), 0.001), 3)
     start = round(max(0.0, (info.seconds - duration) / 2), 3)
     heard = [start, duration] if info.has_sound and _is_heard(file, path, start, duration) else []
-    frame.parent.mkdir(parents=True, exist_ok=True)
-    draft = frame.with_name(f".{frame.name}")
-    save_frame(pictures[0], draft)
-    draft.replace(frame)
+    with replaced_file(frame) as draft:
+        save_frame(pictures[0], draft)
     return heard
 
 
@@ -141,7 +135,7 @@ def _is_heard(file: Path, path: str, start: float, duration: float) -> bool:
         seconds = 0.0
     if seconds < needed <= _claimed(file, path) - start:
         raise DamagedMedia(path, f"is cut off; {_AGAIN}")
-    return seconds >= needed
+    return seconds > 0 and seconds >= needed  # of a clip below 0.1 s nothing is needed
 
 
 def _claimed(file: Path, path: str) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.data.prepare.journal import state_of
+from training.data.prepare.notes import state_of
 from training.model.media.sound import decode_sound
 from training.model.media.source import EmptyMedia, UnsupportedMedia
 from training.model.media.video import read_frames, video_info

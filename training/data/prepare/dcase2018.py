@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.data.prepare.cut import spread
 from training.data.prepare.folder import row_id
-from training.data.prepare.journal import JOURNAL
+from training.data.prepare.notes import NOTES
 from training.data.prepare.output import Prepared, PrepareError, open_output
 from training.data.prepare.recording import read_recordings
 from training.data.prepare.split import take_val
@@ -36,7 +36,7 @@ def prepare_dcase2018(src: Path, out: Path, val: float = 0.1) -> Prepared:
             can't be written.
     """
     src = src / NAME if (src / NAME).is_dir() else src
-    with open_output(src, out, "dcase2018", (JOURNAL,)) as output:
+    with open_output(src, out, "dcase2018", (NOTES,)) as output:
         if not (src / "audio").is_dir():
             raise PrepareError(f"{src / 'audio'} is not there; name the folder {NAME}, unpacked with all its parts")
         places, train, test = _lists(src)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from training.data.prepare.journal import JOURNAL
+from training.data.prepare.notes import NOTES
 from training.data.prepare.output import Prepared, PrepareError, open_output
 from training.data.prepare.recording import read_recordings
 from training.data.prepare.table import Line, read_table
@@ -38,7 +38,7 @@ def prepare_esc50(src: Path, out: Path, test_fold: int = 5, val_fold: int = 4) -
             f"--test-fold takes a fold from 1 to {FOLDS} and --val-fold another, or 0 for none, "
             f"not {test_fold} and {val_fold}"
         )
-    with open_output(src, out, "esc50", (JOURNAL,)) as output:
+    with open_output(src, out, "esc50", (NOTES,)) as output:
         if not (src / "audio").is_dir():
             raise PrepareError(f"{src / 'audio'} is not there; name the folder of ESC-50 that holds audio and meta")
         lines = {f"audio/{line['filename']}": _checked(line) for line in read_table(src / _LIST, _COLUMNS)}

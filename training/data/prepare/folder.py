@@ -12,6 +12,8 @@ from typing import Literal
 
 from training.data.parallel import in_parallel
 from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SOUNDS, Piece, Video, cut_video
+from training.data.prepare.files import walk
+from training.data.prepare.notes import NOTES, Notes, state_of
 from training.data.prepare.output import PREPARED, Output, Prepared, PrepareError, open_output
 from training.data.prepare.split import assign
 from training.data.rows import Row
@@ -30,7 +32,8 @@ Kind = Literal["image", "sound", "video"]
 
 
 def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = PER_VIDEO) -> Prepared:
-    """Make a data set of all images, sounds and videos below a folder; hidden files and folders stay out.
+    """Make a data set of all images, sounds and videos below a folder; hidden files and folders stay out, links to
+    folders are followed.
 
     - A video becomes pieces of `every` seconds, at most `per_video` of it, each with the frame at its middle and its
       stretch of the sound track (see `cut_video`). They are one clip, named by the video's path.
@@ -57,7 +60,7 @@ def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = 
         raise PrepareError(f"--every takes seconds from 0.1 to {_LONGEST:g}, not {every:g}")
     if per_video < 1:
         raise PrepareError(f"--per-video takes a whole number of at least 1, not {per_video}")
-    with open_output(src, out, "folder", (FRAMES, SOUNDS)) as output:
+    with open_output(src, out, "folder", (FRAMES, SOUNDS, NOTES)) as output:
         return _Preparing(output, every, per_video).run(src)
 
 
@@ -96,15 +99,14 @@ class _Preparing:
         return self.output.finish(self._rows(self._read_all(files)))
 
     def _walk(self) -> Iterator[_File]:
-        for parent, folders, names in os.walk(self.src, onerror=self._closed):
-            folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name) != self.out]
-            if PREPARED in names and Path(parent) != self.src:  # another data set made here
+        for parent, folders, names in walk(self.src, self._closed):
+            if parent.resolve() == self.out or (PREPARED in names and parent != self.src):  # a data set made here
                 folders.clear()
                 continue
             for name in names:
-                path = Path(parent, name).relative_to(self.src).as_posix()
+                path = (parent / name).relative_to(self.src).as_posix()
                 kind = _kind(name)
-                if name.startswith(".") or (kind is None and Path(name).suffix.lower() not in _FOREIGN):
+                if kind is None and Path(name).suffix.lower() not in _FOREIGN:
                     continue
                 if kind is None:
                     self.output.leave_out(
@@ -125,26 +127,30 @@ class _Preparing:
 
     def _read_all(self, files: Sequence[_File]) -> list[_Found]:
         found = []
-        for result in in_parallel(self._read, files, "preparing", ahead=len(files) + 1):
-            if isinstance(result, MediaError):
-                self.output.leave_out(result)
-            else:
-                found.append(result)
+        with Notes(self.out / NOTES) as notes:
+            for result in in_parallel(lambda file: self._read(file, notes), files, "preparing", ahead=len(files) + 1):
+                if isinstance(result, MediaError):
+                    self.output.leave_out(result)
+                else:
+                    found.append(result)
         return sorted(found, key=lambda file: file.path)
 
-    def _read(self, file: _File) -> _Found | MediaError:
-        """Look whether a file can be read; cut it where it is a video."""
+    def _read(self, file: _File, notes: Notes) -> _Found | MediaError:
+        """Look whether a file can be read, where no earlier run has; cut it where it is a video."""
         where = self.src / file.path
         try:
             if file.kind == "video":
                 pieces = cut_video(Video(where, file.path), self.out, self.every, self.per_video)
                 if pieces:
                     return _Found(file.path, "video", tuple(pieces))
-            if file.kind == "image":
-                image.decode_image(where, name=file.path, at_least=64)
-                return _Found(file.path, "image")
-            sound.read_sound(where, SAMPLE_RATE, name=file.path)
-            return _Found(file.path, "sound")
+            state = state_of(where, file.path)
+            if notes.known(file.path, state) is None:
+                if file.kind == "image":
+                    image.decode_image(where, name=file.path, at_least=64)
+                else:
+                    sound.read_sound(where, SAMPLE_RATE, name=file.path)
+                notes.note(file.path, state, [])
+            return _Found(file.path, "image" if file.kind == "image" else "sound")
         except MediaError as error:
             return error
 

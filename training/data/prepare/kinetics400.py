@@ -9,7 +9,8 @@ from typing import Literal
 from training.data.join import part
 from training.data.prepare.clip import SUFFIX, Clip, check_limit, choose_clips, find_clips, read_clips
 from training.data.prepare.cut import FRAMES
-from training.data.prepare.journal import JOURNAL
+from training.data.prepare.listed import by_name, take
+from training.data.prepare.notes import NOTES
 from training.data.prepare.output import Output, Prepared, PrepareError, open_output
 from training.data.prepare.table import Line, read_table
 
@@ -26,7 +27,7 @@ def prepare_kinetics400(src: Path, out: Path, use: Use = "splits", limit: int | 
     Lists are `annotations/*.csv`, or `*.csv` in `src` itself, with the columns `label,youtube_id,time_start,time_end,
     split`; clips `ID_START_END.mp4` (seconds, six digits) lie in the folder of their split, in folders of classes or
     without. A clip in `replacement` is taken in place of the one of the same name. What is listed and not there is
-    counted, and listed in `missing.csv`.
+    counted, and listed in `missing.csv`; what is there and not listed is counted.
 
     Args:
         src: the folder; nothing in it is changed.
@@ -40,55 +41,46 @@ def prepare_kinetics400(src: Path, out: Path, use: Use = "splits", limit: int | 
             be written.
     """
     check_limit(limit)
-    with open_output(src, out, "kinetics400", (FRAMES, JOURNAL)) as output:
+    with open_output(src, out, "kinetics400", (FRAMES, NOTES)) as output:
         splits = ("train",) if use == "unpaired" else ("train", "val", "test")
-        clips = choose_clips(list(_clips(output, src, splits)), limit)
+        clips = choose_clips(_clips(output, src, splits), limit)
         output.begin()
         rows = read_clips(output, clips)
         return output.finish([row for pair in rows for row in part(pair)] if use == "unpaired" else rows)
 
 
-def _clips(output: Output, src: Path, splits: Sequence[str]) -> Iterator[Clip]:
-    """The clips of some splits that are listed and there; the missing ones are noted."""
-    lines = _listed(src)
+def _clips(output: Output, src: Path, splits: Sequence[str]) -> list[Clip]:
+    """The clips of some splits that are listed and there; the others are noted."""
+    listed = by_name(_lines(src))
     there: dict[str, dict[str, str]] = {split: {} for split in _SPLITS.values()}
     for name, split in _SPLITS.items():
         there[split] |= find_clips(src / name, src) if (src / name).is_dir() else {}
     if not any(there[split] for split in splits):
         raise PrepareError(f"{src} holds no clips: put them as ID_START_END{SUFFIX} into {_either(src, splits)}")
     for split in splits:
-        if there[split] and split not in {listed for listed, _ in lines.values()}:
+        if there[split] and split not in {clip.split for clip in listed.values()}:
             raise PrepareError(f"{src / split} holds clips that no list names; put {split}.csv into {src}/annotations")
     replaced = find_clips(src / _REPLACEMENT, src) if (src / _REPLACEMENT).is_dir() else {}
-    for name, (split, line) in lines.items():
-        if split not in splits:
-            continue
-        path = replaced.get(name) or there[split].get(name)
-        if path:
-            yield Clip(path, split, line.cells.get("label", ""), line["youtube_id"])
-        else:
-            output.missing.append((f"{split}/{name}", line.where))
+    output.unlisted = sum(len(there[split].keys() - listed.keys()) for split in splits)
+    wanted = {f"{clip.split}/{name}": clip for name, clip in listed.items() if clip.split in splits}
+    files = {f"{split}/{name}": path for split in splits for name, path in (there[split] | replaced).items()}
+    return take(output, wanted, files)
 
 
-def _listed(src: Path) -> dict[str, tuple[str, Line]]:
-    """File name → its split and line. What stands in several lists is of test before val, and of val before train."""
+def _lines(src: Path) -> Iterator[tuple[str, str, Line]]:
+    """Every line of the lists, with its split and its clip's file name."""
     folder = src / "annotations" if (src / "annotations").is_dir() else src
     endings = tuple(f"{name}.csv" for name in _SPLITS)
     files = sorted(file for file in folder.glob("*.csv") if file.name.endswith(endings) and file.name[0] != ".")
     if not files:
         raise PrepareError(f"{src} holds no lists: put train.csv, val.csv and test.csv into {src / 'annotations'}")
-    found = []
     for file in files:
         for line in read_table(file, _COLUMNS):
             split = _SPLITS[line.choice("split", list(_SPLITS))]
             if split != "test" and not line.cells.get("label"):
                 raise line.refused("label is empty")
             times = f"{line.number('time_start'):06d}_{line.number('time_end'):06d}"
-            found.append((split, f"{line.youtube_id('youtube_id')}_{times}{SUFFIX}", line))
-    lines: dict[str, tuple[str, Line]] = {}
-    for split, name, line in sorted(found, key=lambda entry: list(_SPLITS).index(entry[0])):
-        lines.setdefault(name, (split, line))
-    return lines
+            yield split, f"{line.youtube_id('youtube_id')}_{times}{SUFFIX}", line
 
 
 def _either(src: Path, splits: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from training.model.media.source import DamagedMedia, MediaTooLarge, Source, UnsupportedMedia, name_of, open_source
+from training.model.media.source import DamagedMedia, MediaTooLarge, Source, UnsupportedMedia, name_of, read_bytes
 
 MAX_BYTES = 4 * 1024 * 1024  # of a file, and of what it holds decompressed
 
@@ -35,8 +35,7 @@ def read_matrix(source: Source, key: str, dimensions: int, *, name: str | None =
         MediaError: one sentence that names the file and the remedy.
     """
     name = name_of(source, name)
-    with open_source(source, name) as stream:
-        data = stream.read(MAX_BYTES + 1)
+    data = read_bytes(source, name, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise MediaTooLarge(name, f"has more than {MAX_BYTES:,} bytes; save '{key}' alone")
     if data[126:128] != b"IM" or data[125] != 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from training.data.packed import ROWS, UNREADABLE
 from training.data.rows import SPLITS, Row, write_rows
+from training.model.draft import replaced_file
 from training.model.media.source import MediaError
 
 MISSING = "missing.csv"
@@ -36,6 +37,7 @@ class Prepared:
         classes: how many labels there are.
         unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
         missing: files that the data set's lists name and that are not there; `missing.csv` lists them.
+        unlisted: files that are there and in none of the lists.
     """
 
     rows_file: Path
@@ -45,6 +47,7 @@ class Prepared:
     classes: int
     unreadable: int
     missing: int = 0
+    unlisted: int = 0
 
 
 class Output:
@@ -55,6 +58,7 @@ class Output:
         src: the source's folder, likewise.
         unreadable: what was left out so far.
         missing: what lists name and is not there, so far: a path below `src`, and where it is listed.
+        unlisted: how many files are there and in no list.
     """
 
     def __init__(self, src: Path, out: Path, kind: str) -> None:
@@ -62,11 +66,13 @@ class Output:
         self._out, self._kind = out, kind
         self.unreadable: list[MediaError] = []
         self.missing: list[tuple[str, str]] = []
+        self.unlisted = 0
 
     def begin(self) -> None:
-        """Make the folder, and note in it that it is made here."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._replace(PREPARED, json.dumps({"schema": _SCHEMA, "kind": self._kind}) + "\n")
+        """Make the folder, and note in it that it is made here. The rows file of an earlier run goes: see `finish`."""
+        with replaced_file(self.folder / PREPARED) as draft:
+            draft.write_text(json.dumps({"schema": _SCHEMA, "kind": self._kind}) + "\n", encoding="utf-8")
+        (self.folder / ROWS).unlink(missing_ok=True)
 
     def leave_out(self, error: MediaError) -> None:
         """Note a file that can't be used."""
@@ -97,9 +103,8 @@ class Output:
             first = f" (the first: {min(self.unreadable, key=str)})" if self.unreadable else ""
             absent = f"; {self.folder / MISSING} lists {len(self.missing)} that are not there" if self.missing else ""
             raise PrepareError(f"{self.src}: not one file could be read{first}{absent}")
-        draft = self.folder / f".{ROWS}"
-        write_rows(draft, rows)
-        draft.replace(self.folder / ROWS)
+        with replaced_file(self.folder / ROWS) as draft:
+            write_rows(draft, rows)
         splits = Counter(row.split for row in rows)
         return Prepared(
             rows_file=self._out / ROWS,
@@ -109,19 +114,14 @@ class Output:
             classes=len({row.label for row in rows if row.label}),
             unreadable=len(self.unreadable),
             missing=len(self.missing),
+            unlisted=self.unlisted,
         )
 
     def _list(self, name: str, columns: Sequence[str], lines: Sequence[tuple[str, str]]) -> None:
-        draft = self.folder / f".{name}"
-        with draft.open("w", newline="", encoding="utf-8") as stream:
+        with replaced_file(self.folder / name) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(lines)
-        draft.replace(self.folder / name)
-
-    def _replace(self, name: str, text: str) -> None:
-        (self.folder / f".{name}").write_text(text, encoding="utf-8")
-        (self.folder / f".{name}").replace(self.folder / name)
 
 
 @contextmanager

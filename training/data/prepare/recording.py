@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from training.data.prepare.cut import SAMPLE_RATE
-from training.data.prepare.journal import Numbers, read_files
+from training.data.prepare.files import read_files
+from training.data.prepare.notes import Numbers
 from training.data.prepare.output import Output
 from training.data.prepare.table import Line
 from training.model.media.sound import read_sound

@@ -15,17 +15,24 @@ _LONGEST = 1_000_000  # seconds into a video; file names hold six digits
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of a list.
 
     Attributes:
-        where: its file and number, for messages.
+        file: the list.
+        at: the line's number, from 1 on.
         cells: column → text, without outer spaces.
     """
 
-    where: str
+    file: Path
+    at: int
     cells: dict[str, str]
+
+    @property
+    def where(self) -> str:
+        """Its file and number, for messages."""
+        return f"{self.file} line {self.at}"
 
     def __getitem__(self, column: str) -> str:
         return self.cells[column]
@@ -96,7 +103,8 @@ def read_table(file: Path, columns: Sequence[str], *, header: bool = True, tabs:
                 elif len(cells) != len(names):
                     raise PrepareError(f"{where} has {len(cells)} cells, not the {len(names)} it should; {_AGAIN}")
                 else:
-                    lines.append(Line(where, {name: cell.strip() for name, cell in zip(names, cells, strict=True)}))
+                    stripped = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
+                    lines.append(Line(file, reader.line_num, stripped))
     except FileNotFoundError:
         raise PrepareError(f"{file} does not exist; it comes with the data set: put it there") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -18,8 +18,8 @@ from google.protobuf.message import DecodeError
 from training.model.media.source import (
     DamagedMedia,
     MediaTooLarge,
-    MissingMedia,
     Source,
+    lost,
     name_of,
     open_source,
 )
@@ -104,7 +104,7 @@ def _decompressed(source: Source, name: str, max_bytes: int) -> bytes:
         except (EOFError, zlib.error):
             raise DamagedMedia(name, "is cut off or damaged; copy it again") from None
         except OSError as error:
-            raise MissingMedia(name, f"can't be read ({error.strerror or error}); check its disk") from None
+            raise lost(name, error) from None
     if len(data) > max_bytes:
         raise MediaTooLarge(name, f"holds more than {max_bytes:,} bytes; convert or copy it again")
     return data

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from training.data.prepare.clip import SUFFIX, Clip, check_limit, choose_clips, find_clips, read_clips
 from training.data.prepare.cut import FRAMES
-from training.data.prepare.journal import JOURNAL
+from training.data.prepare.listed import by_name, take
+from training.data.prepare.notes import NOTES
 from training.data.prepare.output import Output, Prepared, PrepareError, open_output
 from training.data.prepare.split import take_val
 from training.data.prepare.table import Line, read_table
@@ -20,7 +22,7 @@ def prepare_vggsound(src: Path, out: Path, val: float = 0.1, limit: int | None =
 
     The list is `vggsound.csv` in `src`, without a header: YouTube id, start in seconds, label, split. Clips
     `ID_START.mp4` (six digits) lie anywhere below `src`. What is listed and not there is counted, and listed in
-    `missing.csv`.
+    `missing.csv`; what is there and not listed is counted.
 
     Args:
         src: the folder; nothing in it is changed.
@@ -33,29 +35,30 @@ def prepare_vggsound(src: Path, out: Path, val: float = 0.1, limit: int | None =
             or `out` can't be written.
     """
     check_limit(limit)
-    with open_output(src, out, "vggsound", (FRAMES, JOURNAL)) as output:
+    with open_output(src, out, "vggsound", (FRAMES, NOTES)) as output:
         clips = choose_clips(_clips(output, src, val), limit)
         output.begin()
         return output.finish(read_clips(output, clips))
 
 
 def _clips(output: Output, src: Path, val: float) -> list[Clip]:
-    """The clips that are listed and there; the missing ones are noted."""
-    lines: dict[str, Line] = {}
-    read = read_table(src / LIST, _COLUMNS, header=False)
-    for line in sorted(read, key=lambda line: line.choice("split", ("test", "train"))):  # listed in both, it is of test
-        lines.setdefault(f"{line.youtube_id('youtube_id')}_{line.number('start'):06d}{SUFFIX}", line)
-        if not line["label"]:
-            raise line.refused("label is empty")
-    held_out = take_val({line["youtube_id"] for line in lines.values()}, val)
+    """The clips that are listed and there; the others are noted."""
+    listed = by_name(_lines(src))
+    held_out = take_val({clip.line["youtube_id"] for clip in listed.values()}, val)
+    for clip in listed.values():
+        if clip.split == "train" and clip.line["youtube_id"] in held_out:
+            clip.split = "val"
     there = find_clips(src, src)
     if not there:
         raise PrepareError(f"{src} holds no clips: put them as ID_START{SUFFIX} into {src / 'video'}")
-    clips = []
-    for name, line in lines.items():
-        split = "val" if line["split"] == "train" and line["youtube_id"] in held_out else line["split"]
-        if name in there:
-            clips.append(Clip(there[name], split, line["label"], line["youtube_id"]))
-        else:
-            output.missing.append((name, line.where))
-    return clips
+    output.unlisted = len(there.keys() - listed.keys())
+    return take(output, listed, there)
+
+
+def _lines(src: Path) -> Iterator[tuple[str, str, Line]]:
+    """Every line of the list, with its split and its clip's file name."""
+    for line in read_table(src / LIST, _COLUMNS, header=False):
+        if not line["label"]:
+            raise line.refused("label is empty")
+        name = f"{line.youtube_id('youtube_id')}_{line.number('start'):06d}{SUFFIX}"
+        yield line.choice("split", ("test", "train")), name, line

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
+import io
 import os
 import re
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from training.data.prepare.acivw_lists import pair_up, read_lists
 from training.data.prepare.acivw_record import RecordSecond
 from training.data.prepare.output import PrepareError
 from training.data.rows import Row, read_rows
+from training.model.media import source
 from training.model.media.sound import read_sound
 from training.model.media.source import DamagedMedia
 
@@ -189,6 +191,28 @@ def test_broken_recordings_are_left_out(tmp_path: Path, release: ModuleType, mak
         prepare_acivw(src, tmp_path / "out", acoustic=True)
 
 
+def test_a_block_that_the_disk_can_not_give_is_left_out(
+    tmp_path: Path, release: ModuleType, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    src, real = tmp_path / "src", source.open_source
+    write_lists(release, src / "lists", {"train": make(5, 2, range(1, 7), raw=True)})
+
+    class Failing(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def opened(file: Path, name: str) -> Any:
+        return Failing() if file.name in ("A_000001.dc", "Data_37.mat") else real(file, name)
+
+    monkeypatch.setattr(source, "open_source", opened)
+    prepare_acivw(src, tmp_path / "out", acoustic=True)
+    why = "can't be read (Input/output error); check the disk it is on"
+    assert listed(tmp_path / "out" / "unreadable.csv") == {
+        "class_5/data_002/audio/A_000001.dc": why,
+        "class_5/data_002/MFCC_Image/Data_37.mat": why,
+    }
+
+
 BROKEN: dict[str, tuple[Callable[[ModuleType, Any], dict[str, Any]], str]] = {
     "no sound": (lambda r, s: {"without": "audio/data"}, "holds 0 entries of 'audio/data' instead of 12"),
     "no pictures": (lambda r, s: {"without": "video/image"}, "holds 0 entries of 'video/image' instead of 12"),
@@ -296,17 +320,6 @@ def test_gaps_odd_ends_and_what_no_list_names(
 )
 def test_pairs_do_not_overlap(seconds: list[int], firsts: list[int]) -> None:
     assert pair_up(seconds) == firsts
-
-
-def test_as_many_samples_as_the_release_says(tmp_path: Path, release: ModuleType) -> None:
-    # the lists' own numbers of lines; videos of 186 seconds at most, each of an even length
-    def records(label: int, count: int) -> list[str]:
-        spread = [(place // 186, place % 186 + 1) for place in range(count)]
-        return [f"class_{label}/data_{video:03d}/Data_{second:03d}.tfrecord" for video, second in spread]
-
-    release.write_lists(tmp_path, records(0, 13_256), records(1, 2_424), records(2, 2_798))
-    samples = Counter(sample.split for sample in acivw._pair_up(read_lists(tmp_path)))
-    assert samples == {"train": 6_628, "val": 1_212, "test": 1_399}
 
 
 def test_lists_with_other_prefixes_and_line_ends(tmp_path: Path, release: ModuleType) -> None:
@@ -443,7 +456,7 @@ def test_what_is_there_is_not_made_again(
     assert run(acoustic=True) == everything
     assert run(acoustic=True) == []
     assert run(acoustic=True, gain=0.1) == everything
-    (out / "journal.jsonl").write_text("no journal")
+    (out / "notes.jsonl").write_text("no notes")
     assert run(acoustic=True, gain=0.1) == everything
 
 
@@ -467,7 +480,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, small: dict[str, Any], mo
     prepare_acivw(src, out)
     prepare_acivw(src, tmp_path / "anew")
     for file in (tmp_path / "anew").rglob("*"):
-        if file.is_file() and file.name != "journal.jsonl":
+        if file.is_file() and file.name != "notes.jsonl":
             assert file.read_bytes() == (out / file.relative_to(tmp_path / "anew")).read_bytes()
 
 

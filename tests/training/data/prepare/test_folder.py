@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.data.pack import open_current, pack
 from training.data.prepare import cut
 from training.data.prepare.cut import spread, write_flac
 from training.data.prepare.folder import Prepared, PrepareError, prepare_folder, row_id
 from training.data.prepare.split import assign
 from training.data.rows import Row, read_rows
+from training.model.media import image, sound
 from training.model.media.sound import read_sound, sound_type
 
 RATE = 22_050
@@ -255,6 +257,80 @@ def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     (folder / "b.mp4").unlink()
     assert run(every=1.0) == []
     assert {row.clip for row in read_rows(out / "rows.csv")} == {"a.mp4"}
+
+
+def test_images_and_sounds_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    read: list[str] = []
+    for module, name in ((image, "decode_image"), (sound, "read_sound")):
+        real = getattr(module, name)
+
+        def counted(*arguments: Any, real: Callable[..., Any] = real, **options: Any) -> Any:
+            read.append(options["name"])
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counted)
+
+    def run() -> list[str]:
+        read.clear()
+        prepare_folder(folder, out)
+        return sorted(read)
+
+    make_image(folder / "a.jpg")
+    make_sound(folder / "a.flac")
+    make_sound(folder / "tone.flac")
+    shutil.move(folder / "tone.flac", folder / "sound.mp4")  # in a video's clothes
+    (folder / "broken.png").write_bytes(b"x")
+    assert run() == ["a.flac", "a.jpg", "broken.png", "sound.mp4"]
+    rows = (out / "rows.csv").read_bytes()
+    assert run() == ["broken.png"]
+    assert (out / "rows.csv").read_bytes() == rows
+    make_image(folder / "a.jpg", "blue")
+    assert run() == ["a.jpg", "broken.png"]
+
+
+def test_linked_folders_are_read_once(tmp_path: Path) -> None:
+    make_image(tmp_path / "far" / "a.jpg")
+    make_image(tmp_path / "in" / "dog" / "b.jpg")
+    out = tmp_path / "in" / "data"
+    (tmp_path / "in" / "cat").symlink_to(tmp_path / "far")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in" / "dog")
+    (tmp_path / "far" / "back").symlink_to(tmp_path / "in")
+    (tmp_path / "far" / "made").symlink_to(out)
+    make_image(out / "c.jpg")
+    for _ in range(2):
+        rows = rows_of(prepare_folder(tmp_path / "in", out))
+        assert {id: row.label for id, row in rows.items()} == {"cat:a.jpg": "cat", "dog:b.jpg": "dog"}
+
+
+def test_a_rows_file_says_that_the_set_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    make_image(folder / "a.jpg")
+    make_sound(folder / "a.flac")
+    rows_file = prepare_folder(folder, out).rows_file
+    rows = rows_file.read_bytes()
+    pack(rows_file, out / "packed", 32, 8000)
+    prepare_folder(folder, out)
+    assert rows_file.read_bytes() == rows
+    assert open_current(rows_file, read_rows(rows_file), out / "packed", 32, 8000) is not None
+
+    def stop(*_: Any, **__: Any) -> None:
+        assert not rows_file.exists()
+        raise KeyboardInterrupt
+
+    make_image(folder / "a.jpg", "blue")
+    with monkeypatch.context() as patch:
+        patch.setattr(image, "decode_image", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_folder(folder, out)
+    assert not rows_file.exists()
+    prepare_folder(folder, out)
+    for name in ("a.jpg", "a.flac"):
+        (folder / name).write_bytes(b"x")
+    with pytest.raises(PrepareError, match="not one file could be read"):
+        prepare_folder(folder, out)
+    assert not rows_file.exists()
+    assert len((out / "unreadable.csv").read_text().splitlines()) == 3
 
 
 def test_splits_depend_on_names_alone() -> None:

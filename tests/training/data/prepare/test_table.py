@@ -20,6 +20,7 @@ def test_a_header_names_the_columns_and_lines_keep_their_numbers(tmp_path: Path)
     assert first.cells == {"a": 'x, "y"\nz', "b": "1", "c": ""}
     assert (second["b"], second.number("c")) == ("2", 3)
     assert (first.where, second.where) == (f"{tmp_path}/x.csv line 3", f"{tmp_path}/x.csv line 5")
+    assert not hasattr(first, "__dict__")  # there may be a million
 
 
 def test_tabs_and_no_header(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_a_broken_list_is_one_sentence(tmp_path: Path, content: bytes, says: str
 )
 def test_a_cell_that_can_not_be_is_refused(text: str, read: Callable[[Line], object]) -> None:
     with pytest.raises(PrepareError, match=r"^x.csv line 7: x is .*; download the file again$"):
-        read(Line("x.csv line 7", {"x": text}))
+        read(Line(Path("x.csv"), 7, {"x": text}))
 
 
 @given(
@@ -89,7 +90,7 @@ def test_no_content_breaks_the_reader(
 @given(text=st.text())
 def test_a_path_that_is_taken_stays_below(text: str) -> None:
     try:
-        path = Line("x", {"x": text}).path("x")
+        path = Line(Path("x"), 1, {"x": text}).path("x")
     except PrepareError:
         return
     assert (Path("/data") / path).resolve().is_relative_to("/data")

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from training.data.pack import pack
+from training.data.prepare import clip
 from training.data.prepare.clip import find_clips
 from training.data.prepare.output import PrepareError
 from training.data.prepare.split import take_val
 from training.data.prepare.vggsound import prepare_vggsound
+from training.data.rows import read_rows
+from training.model.media.source import EmptyMedia
 
 WriteClip = Callable[..., None]
 LABEL = "people eating crisps, noisily"
@@ -61,7 +64,8 @@ def test_clips_become_rows(src: Path, tmp_path: Path, rows_of: Any, listed_in: A
 
 def test_the_official_split_may_stay_whole(src: Path, tmp_path: Path) -> None:
     assert prepare_vggsound(src, tmp_path / "out", val=0).splits == {"train": 12, "test": 1}
-    assert sum(prepare_vggsound(src, tmp_path / "out", limit=5).splits.values()) <= 5
+    made = prepare_vggsound(src, tmp_path / "out", limit=5)
+    assert sum(made.splits.values()) + made.unreadable == 5
 
 
 def test_a_clip_of_both_splits_is_of_test(src: Path, tmp_path: Path, rows_of: Any) -> None:
@@ -69,6 +73,34 @@ def test_a_clip_of_both_splits_is_of_test(src: Path, tmp_path: Path, rows_of: An
         stream.write("video000003,3,zebra braying,test\n")
     row = rows_of(prepare_vggsound(src, tmp_path / "out"))["video000003_000003"]
     assert (row.split, row.label) == ("test", "zebra braying")
+
+
+def test_a_clip_with_two_labels_is_left_out(src: Path, tmp_path: Path, listed_in: Any) -> None:
+    with (src / "vggsound.csv").open("a") as stream:
+        stream.write(f'video000003,3,zebra braying,train\nvideo000004,4,"{LABEL}",train\n')
+    made = prepare_vggsound(src, tmp_path / "out", val=0)
+    where = f"{src}/vggsound.csv line"
+    assert listed_in(made, "unreadable.csv")["video/video000003_000003.mp4"] == (
+        f"is {LABEL!r} at {where} 4 and 'zebra braying' at {where} 16; remove one of the lines"
+    )
+    assert made.splits == {"train": 11, "test": 1}
+
+
+def test_what_no_list_names_is_counted(src: Path, tmp_path: Path) -> None:
+    assert prepare_vggsound(src, tmp_path / "out").unlisted == 0
+    for name in ("unknownunkn_000000.mp4", "video000000_000001.mp4"):
+        (src / "video" / name).touch()
+    assert prepare_vggsound(src, tmp_path / "out").unlisted == 2
+
+
+def test_sounds_of_no_length_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def empty(*_: Any, **__: Any) -> None:
+        raise EmptyMedia("x", "is empty")
+
+    monkeypatch.setattr(clip, "read_sound", empty)
+    monkeypatch.setattr(clip, "_claimed", lambda *_: 0.0)
+    assert not clip._is_heard(Path("x"), "x", 0.0, 0.05)
+    assert not clip._is_heard(Path("x"), "x", 0.0, 2.0)
 
 
 def test_what_is_wrong_is_one_sentence(src: Path, tmp_path: Path) -> None:
@@ -106,18 +138,27 @@ def test_linked_folders_are_followed_once(src: Path, tmp_path: Path) -> None:
     assert found["-testtest_t_000030.mp4"] == "video/more/-testtest_t_000030.mp4"
 
 
+GOOD = "abc,1,zebra,test"
 CELL = st.sampled_from(["train", "test", "1", "abc", "", '"a, b"', '"', "../x"]) | st.text(max_size=5)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@example(lines=GOOD)
 @given(lines=st.lists(st.lists(CELL, min_size=3, max_size=5).map(",".join), max_size=4).map("\n".join))
-def test_no_list_breaks_it(tmp_path: Path, lines: str) -> None:
-    src = tmp_path / "in"
-    src.mkdir(exist_ok=True)
-    (src / "abc_000001.mp4").touch()
-    (src / "vggsound.csv").write_text(lines, encoding="utf-8")
-    with pytest.raises(PrepareError):  # its only clip is empty
-        prepare_vggsound(src, tmp_path / "out")
+def test_no_list_breaks_it(tmp_path: Path, write_clip: WriteClip, lines: str) -> None:
+    file = tmp_path / "in" / "abc_000001.mp4"
+    if not file.exists():
+        write_clip(file, 0.5)
+    (tmp_path / "in" / "vggsound.csv").write_text(lines, encoding="utf-8")
+    try:
+        rows = read_rows(prepare_vggsound(tmp_path / "in", tmp_path / "out").rows_file)
+    except PrepareError:
+        assert lines != GOOD
+        return
+    (row,) = rows
+    assert row.id == file.stem
+    assert row.clip in lines
+    assert row.label in lines
 
 
 def test_a_list_whose_clips_are_all_gone_says_so(tmp_path: Path, write_clip: WriteClip) -> None:

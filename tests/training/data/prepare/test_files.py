@@ -1,4 +1,4 @@
-"""What is unchanged is not read again, whatever became of the journal."""
+"""A data set's files are found wherever links lead, and what is unchanged is not read again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.data.prepare.journal import JOURNAL, Journal, read_files
+from training.data.prepare.files import read_files, walk
+from training.data.prepare.notes import NOTES
 from training.data.prepare.output import Output
 from training.model.media.source import EmptyMedia
 
@@ -46,7 +47,7 @@ def test_only_what_changed_is_read_again(output: Output) -> None:
     assert run(output) == (first[0] | {"b": [6.0, 0.1]}, ["b", "c"])
     (output.src / "a").unlink()
     assert run(output)[1] == []
-    assert len((output.folder / JOURNAL).read_text().splitlines()) == 4  # one a file, behind the header
+    assert len((output.folder / NOTES).read_text().splitlines()) == 4  # one a file, behind the header
 
 
 def test_what_it_makes_is_made_again_when_gone(output: Output) -> None:
@@ -65,21 +66,42 @@ def test_a_broken_file_is_left_out_and_looked_at_again(output: Output) -> None:
     assert run(output)[1] == ["b"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['["b", 1', "{}", "[]", '["b"]', '["b", "x", 1]', '["b", 1, 2, null]', "\0\xff", "3", '["b", 1, 1e999]'],
-)
-def test_half_lines_are_passed_over(output: Output, text: str) -> None:
-    run(output)
-    with (output.folder / JOURNAL).open("a") as stream:
-        stream.write(text)
-    assert run(output)[1] == []
-    assert run(output)[1] == []
+def fail(error: OSError) -> None:
+    raise error
 
 
-@pytest.mark.parametrize("text", ["", "\n", '["journal", 0]\n["a", 1, 2, 3.0]\n', "x"])
-def test_a_foreign_journal_is_begun_anew(output: Output, text: str) -> None:
-    (output.folder / JOURNAL).write_text(text)
-    with Journal(output.folder / JOURNAL) as journal:
-        assert journal.known("a", [1, 2]) is None
-    assert run(output)[1] == ["a", "b", "c"]
+def found(top: Path) -> list[str]:
+    """The files that walking finds."""
+    return [(parent / name).relative_to(top).as_posix() for parent, _, names in walk(top, fail) for name in names]
+
+
+def test_links_are_followed_once_and_own_paths_count(tmp_path: Path) -> None:
+    top, far = tmp_path / "top", tmp_path / "far"
+    for file in (top / "b" / "x", top / ".hidden" / "y", top / "b" / ".z", far / "deep" / "w", far / ".v"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (top / "a").symlink_to(top / "b")  # by name before what it leads to
+    (top / "c").symlink_to(far)
+    (top / "d").symlink_to(far / "deep")
+    (far / "deep" / "back").symlink_to(top)
+    (far / "deep" / "gone").symlink_to(tmp_path / "nowhere")
+    (top / "b" / "up").symlink_to(top / "b")
+    (top / "file").symlink_to(far / "deep" / "w")
+    assert sorted(found(top)) == ["b/x", "c/deep/gone", "c/deep/w", "file"]
+
+
+def test_a_folder_taken_from_the_list_is_not_entered(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "more").mkdir(parents=True)
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    entered = []
+    for parent, folders, _ in walk(tmp_path, fail):
+        entered.append(parent.name)
+        folders[:] = [name for name in folders if name not in ("b", "c")]
+    assert entered == [tmp_path.name, "a", "more"]
+
+
+def test_a_folder_that_can_not_be_read_is_told_of(tmp_path: Path) -> None:
+    told: list[OSError] = []
+    assert list(walk(tmp_path / "none", told.append)) == []
+    assert told[0].filename == str(tmp_path / "none")
