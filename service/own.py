@@ -38,7 +38,7 @@ class OwnProject(Project):
         """Prepare the folder; of what was prepared before, only what has changed."""
         self.say(f"1. preparing {self.src}")
         made = prepare_folder(self.src, self.rows_file.parent, self.every, self.per_video)
-        say_prepared(made, hint=False)
+        say_prepared(made)
         if made.train_pairs < 2:
             raise ProjectError(
                 f"{self.src} gives {made.train_pairs} pairs to train with; "

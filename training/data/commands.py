@@ -105,7 +105,7 @@ def prepare_folder(arguments: argparse.Namespace) -> None:
     from training.data.prepare.folder import prepare_folder
 
     made = prepare_folder(arguments.src, arguments.out, arguments.every, arguments.per_video)
-    say_prepared(made)
+    say_prepared(made, arguments.src)
     if not made.train_pairs:
         print("a model learns from pairs: add videos with sound, or images and sounds of the same name")
 
@@ -115,11 +115,9 @@ def prepare_acivw(arguments: argparse.Namespace) -> None:
     from training.data.prepare.acivw import prepare_acivw
 
     made = prepare_acivw(arguments.src, arguments.out, arguments.lists, arguments.gain, arguments.acoustic)
-    say_prepared(made)
+    say_prepared(made, arguments.src)
     if made.single:
         print(f"seconds that the lists name without a neighbour, in no sample: {made.single}")
-    if made.unlisted:
-        print(f"seconds that no list names, in no sample: {made.unlisted}")
 
 
 def prepare_kinetics400(arguments: argparse.Namespace) -> None:
@@ -127,16 +125,18 @@ def prepare_kinetics400(arguments: argparse.Namespace) -> None:
     from training.data.prepare.kinetics400 import prepare_kinetics400
 
     made = prepare_kinetics400(arguments.src, arguments.out, arguments.use, arguments.limit)
-    say_prepared(made)
+    say_prepared(made, arguments.src)
     if arguments.use == "unpaired":
-        print("next: " + shlex.join(["bma", "data", "join", "ALL.csv", "PAIRS.csv", "--unpaired", str(made.rows_file)]))
+        folder = made.rows_file.parent
+        joined = folder.with_name(f"{folder.name}-joined") / made.rows_file.name
+        print("next: " + shlex.join(["bma", "data", "join", str(joined), "PAIRS", "--unpaired", str(made.rows_file)]))
 
 
 def prepare_vggsound(arguments: argparse.Namespace) -> None:
     """`bma data prepare vggsound`."""
     from training.data.prepare.vggsound import prepare_vggsound
 
-    say_prepared(prepare_vggsound(arguments.src, arguments.out, arguments.val, arguments.limit))
+    say_prepared(prepare_vggsound(arguments.src, arguments.out, arguments.val, arguments.limit), arguments.src)
 
 
 def prepare_esc50(arguments: argparse.Namespace) -> None:
@@ -164,11 +164,14 @@ def data_join(arguments: argparse.Namespace) -> None:
     from training.data.join import join_rows
     from training.data.rows import SPLITS
 
-    rows = join_rows(arguments.out, arguments.rows, arguments.unpaired)
+    joined = join_rows(arguments.out, arguments.rows, arguments.unpaired)
+    rows = joined.rows
     counts = Counter(row.split for row in rows)
     splits = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
     pairs = sum(row.is_pair for row in rows)
     print(f"wrote {arguments.out}: {len(rows)} rows ({splits}), of them {pairs} pairs to train with")
+    if joined.held_out:
+        print(f"unpaired items left out, as val or test has a clip of that name: {joined.held_out}")
 
 
 def data_pack(arguments: argparse.Namespace) -> None:
@@ -194,8 +197,8 @@ def data_check(arguments: argparse.Namespace) -> None:
     print(f"{arguments.pack} is as it was packed: {info['images']} images and {info['sounds']} sounds")
 
 
-def say_prepared(made: Prepared, hint: bool = True) -> None:
-    """What was made, what was left out, and with `hint` what to do next."""
+def say_prepared(made: Prepared, src: Path | None = None) -> None:
+    """What was made, what was left out and, where the folder that was prepared is named, what to do next."""
     splits = ", ".join(f"{count} {split}" for split, count in made.splits.items())
     print(f"wrote {made.rows_file}: {sum(made.splits.values())} rows ({splits})")
     print(f"pairs of image and sound: {made.pairs}, of them {made.train_pairs} to train with; classes: {made.classes}")
@@ -205,9 +208,12 @@ def say_prepared(made: Prepared, hint: bool = True) -> None:
     if made.missing:
         listed = made.rows_file.with_name("missing.csv")
         print(f"named by the data set's lists and not there: {made.missing}; {listed} lists them")
-    if made.train_pairs and hint:
+    if made.unlisted:
+        print(f"there and not named by the data set's lists, so not used: {made.unlisted}")
+    if made.train_pairs and src:
         folder = made.rows_file.parent
-        run = folder.parent if folder.name == "data" else folder.with_name(f"{folder.name}-run")
+        own = folder.name == "data" and folder.parent.resolve() != src.resolve()  # a folder for the run and its data
+        run = folder.parent if own else folder.with_name(f"{folder.name}-run")
         print("next: " + shlex.join(["bma", "train", "--data", str(made.rows_file), "--out", str(run)]))
 
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from training.data.packed import ROWS
+from training.data.prepare.output import PREPARED
 from training.data.rows import Row, RowsError, read_rows, write_rows
+from training.model.draft import replaced_file
 
 
-def join_rows(out: Path, files: Sequence[Path], unpaired: Sequence[Path] = ()) -> list[Row]:
+@dataclass(frozen=True)
+class Joined:
+    """What joining made.
+
+    Attributes:
+        rows: all rows of the new file.
+        held_out: how many unpaired items stayed out, as their clip's name is one of val or test.
+    """
+
+    rows: list[Row]
+    held_out: int
+
+
+def join_rows(out: Path, files: Sequence[Path], unpaired: Sequence[Path] = ()) -> Joined:
     """Write one rows file that holds what several hold; the media stay where they are.
 
     Rows keep their order and everything they say, with paths relative to the new file. Where an id is taken, and where
@@ -22,30 +37,35 @@ def join_rows(out: Path, files: Sequence[Path], unpaired: Sequence[Path] = ()) -
         out: the new rows file; an older one is replaced.
         files: rows files, or their folders, all of whose rows are taken.
         unpaired: likewise, of which the splits train and unpaired are taken, apart and without labels (see `part`);
-            an image or a sound that stands in several rows is taken once.
-
-    Returns:
-        the rows.
+            an image or a sound that stands in several rows is taken once. What is of a clip that `files` have in val or
+            test, by its name as the files spell it, stays out: nobody is to be tested on what trained them.
 
     Raises:
-        RowsError: a rows file can't be used, `out` is one of them or is no rows file, or it can't be written.
+        RowsError: a rows file can't be used, `out` is one of them, is no rows file or a prepared data set's own, or it
+            can't be written.
     """
-    joined = _Joined(out)
+    joining = _Joining(out)
     sources = [_rows_file(file) for file in (*files, *unpaired)]
     _check(out, sources)
+    kept: set[str] = set()  # clips for validation and test
+    held_out = 0
     for number, file in enumerate(sources, start=1):
         rows = read_rows(file)
-        joined.add(number, file, rows if number <= len(files) else _once(_apart(rows)))
-    if not joined.rows:
+        if number <= len(files):
+            kept |= {row.clip for row in rows if row.split in ("val", "test")} - {""}
+        else:
+            items = list(_once(_apart(rows)))
+            rows = [item for item in items if item.clip not in kept]
+            held_out += len(items) - len(rows)
+        joining.add(number, file, rows)
+    if not joining.rows:
         raise RowsError(f"{', '.join(map(str, sources))}: no row is of split train or unpaired; name others")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = out.with_name(f".{out.name}")
-        write_rows(draft, joined.rows)
-        draft.replace(out)
+        with replaced_file(out) as draft:
+            write_rows(draft, joining.rows)
     except OSError as error:
         raise RowsError(f"{out} can't be written ({error.strerror or error}); name another file") from None
-    return joined.rows
+    return Joined(joining.rows, held_out)
 
 
 def part(row: Row) -> list[Row]:
@@ -57,7 +77,7 @@ def part(row: Row) -> list[Row]:
     return [image, replace(row, image="", id=row.id and f"{row.id}-sound")]
 
 
-class _Joined:
+class _Joining:
     """The rows so far, and the names that are taken."""
 
     def __init__(self, out: Path) -> None:
@@ -73,6 +93,7 @@ class _Joined:
         for row in rows:
             if (whose, row.clip) not in self._clips:
                 self._clips[whose, row.clip] = _free(row.clip, number, taken)
+                taken.add(self._clips[whose, row.clip])
             self.rows.append(
                 replace(
                     row,
@@ -129,6 +150,8 @@ def _check(out: Path, sources: Sequence[Path]) -> None:
         raise RowsError(f"{out} is one of the files to join; name another file")
     if out.is_dir():
         raise RowsError(f"{out} is a folder; name a file in it, such as {out / ROWS}")
+    if out.name == ROWS and out.with_name(PREPARED).exists():
+        raise RowsError(f"{out} is the rows file of a prepared data set; name another file")
     if out.exists():
         try:
             read_rows(out)
