@@ -18,6 +18,7 @@ from training.data.packed import PackedData
 from training.evaluate import EvaluationError, evaluate, raw_probe
 from training.features import Features
 from training.model.bundle import MODALITIES
+from training.model.draft import replaced_file
 from training.model.embedder import Embedder
 from training.run import train
 from training.run_folder import RunError, RunFolder
@@ -59,8 +60,9 @@ class Project:
         self._index(embedder)
 
     def _train(self) -> None:
-        begun = RunFolder(self.out).config.is_file()
-        config = RunFolder(self.out).read_config() if begun else self.config
+        run = RunFolder(self.out)
+        begun = run.config.is_file()
+        config = run.read_config() if begun else self.config
         data = self._open(config.image_size, config.sample_rate)
         self.say(f"2. training a model ({config.steps} steps of {config.batch_size} pairs)")
         begin = time.perf_counter()
@@ -69,7 +71,12 @@ class Project:
         except RunError as error:
             if not begun:
                 raise
-            raise ProjectError(f"{error}; or delete {self.out} to begin anew") from None
+            if _read(run.config).get("data_fingerprint") == data.fingerprint:
+                raise ProjectError(f"{error}; or delete {self.out} to begin anew") from None
+            raise ProjectError(
+                f"{self.rows_file} has changed since the training in {self.out} was stopped: bring the files back as "
+                f"they were to go on, or delete {self.out / 'checkpoints'} to train anew with those of now"
+            ) from None
         print(f"trained in {time.perf_counter() - begin:.0f} s", flush=True)
 
     def _evaluate(self, embedder: Embedder) -> None:
@@ -97,6 +104,7 @@ class Project:
         if _read(marker) == known:
             return
         self.say(f"4. indexing {'all of it' if self.splits is None else 'the split ' + ', '.join(self.splits)}")
+        # anew, so that it holds nothing that the rows no longer name; items added by hand go too
         shutil.rmtree(self.index, ignore_errors=True)
         summary = build_catalogue(embedder, self.rows_file, self.index, self.splits)
         _write(marker, known)
@@ -133,6 +141,5 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, document: dict[str, Any]) -> None:
-    draft = file.with_name(f".{file.name}")
-    draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    draft.replace(file)
+    with replaced_file(file) as draft:
+        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_a_second_time_only_what_is_new_is_made(bma: Bma, videos: Path, tmp_path
     assert "18 images and 18 sounds" in more.stdout
     assert f"learned from an earlier state of the data; to train anew, delete {out}" in more.stdout
     assert (out / "model" / "model.safetensors").stat().st_mtime_ns == model
+
+
+def test_new_files_after_training_was_stopped_are_one_sentence(bma: Bma, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    assert create(bma, videos, out).returncode == 0
+    shutil.rmtree(out / "model")  # as when it was stopped after its last checkpoint
+    save_video(videos / "blue" / "new.mp4", "blue")
+    done = create(bma, videos, out)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("bma: "))
+    assert line == (
+        f"bma: {out}/data/rows.csv has changed since the training in {out} was stopped: bring the files back as they "
+        f"were to go on, or delete {out}/checkpoints to train anew with those of now"
+    )
+    shutil.rmtree(out / "checkpoints")
+    done = create(bma, videos, out)
+    assert done.returncode == 0, done.stderr
+    assert "18 images and 18 sounds" in done.stdout
+    assert "earlier state" not in done.stdout
 
 
 def test_files_that_give_no_pairs_are_refused_in_one_sentence(bma: Bma, tmp_path: Path) -> None:
