@@ -5,7 +5,7 @@ A packed folder holds
 - `pack.json`: schema, counts, fingerprint, where the rows file was and its state, sha256 of the files below;
 - `rows.csv`: the rows, as they were;
 - `index.npy`: int32 `[rows, 2]`, each row's image and sound in the arrays below, -1 for none;
-- `images-S.u8`: uint8 `[images, 3, S, S]`, one array for each size S it was packed at;
+- `images-S.u8`: uint8 `[images, 3, S, S]`, at S pixels;
 - `waves-R.i16`: int16, all sounds one after the other at R Hz, and `offsets-R.npy`: int64 `[sounds + 1]`;
 - `unreadable.csv`: files that could not be read, and why.
 """
