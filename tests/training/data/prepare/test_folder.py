@@ -296,10 +296,10 @@ def test_linked_folders_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "in" / "cat").symlink_to(tmp_path / "far")
     (tmp_path / "in" / "again").symlink_to(tmp_path / "in" / "dog")
     (tmp_path / "far" / "back").symlink_to(tmp_path / "in")
-    (tmp_path / "far" / "made").symlink_to(out)
-    make_image(out / "c.jpg")
-    for _ in range(2):
-        rows = rows_of(prepare_folder(tmp_path / "in", out))
+    (tmp_path / "in" / "made").symlink_to(tmp_path / "outside")
+    for made in (tmp_path / "outside", tmp_path / "outside", out, out):
+        make_image(made / "c.jpg")
+        rows = rows_of(prepare_folder(tmp_path / "in", made))
         assert {id: row.label for id, row in rows.items()} == {"cat:a.jpg": "cat", "dog:b.jpg": "dog"}
 
 
