@@ -9,7 +9,6 @@ turns, on random media. `--variants` also runs, in processes of their own, what 
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -17,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -52,27 +52,29 @@ def main() -> None:
     parser.add_argument("--preset", default="small")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--device", default="auto")
-    parser.add_argument(
-        "--steps", type=int, default=60, help="of each turn, after as many to warm up as --warm-up says"
-    )
+    parser.add_argument("--steps", type=int, help="end to end (default: from one checkpoint to the next)")
+    parser.add_argument("--ceiling-steps", type=int, default=60)
     parser.add_argument("--warm-up", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--items", type=int, default=2048, help="of each kind, in the data set")
     parser.add_argument("--from-disk", action="store_true", help="on a GPU: read the memory map though it would fit")
-    parser.add_argument("--variants", action="store_true", help="also measure what the defaults are chosen over")
+    parser.add_argument("--variants", action="store_true", help="measure what the defaults are chosen over instead")
     parser.add_argument("--keep-memory", action=argparse.BooleanOptionalAction, default=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    found = measure(arguments)
-    print(json.dumps(found) if arguments.json else describe(found))
     if arguments.variants:
         compare()
+    else:
+        found = measure(arguments)
+        print(json.dumps(found) if arguments.json else describe(found))
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Samples a second, of the ceiling and from end to end, a number for each round."""
-    keys = [f"steps={arguments.warm_up + arguments.steps}", "unpaired=sounds", *arguments.set]
-    config = make_config(arguments.preset, keys)
+    keys = ["unpaired=sounds", *arguments.set]
+    steps = arguments.steps or make_config(arguments.preset, keys).checkpoint_every
+    # past the first checkpoint by as many steps as are left out at the start, so that its time is in the log
+    config = make_config(arguments.preset, [*keys, f"steps={arguments.warm_up + steps}"])
     device = resolve_device(arguments.device)
     if not arguments.keep_memory:
         run.keep_freed_memory = lambda: False
@@ -85,9 +87,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.from_disk:
             stack.enter_context(patch.object(torch.cuda, "mem_get_info", return_value=(0, 0)))
         for turn in range(arguments.rounds):
-            ceiling.append(measure_ceiling(data, config, device, arguments.warm_up))
+            ceiling.append(measure_ceiling(data, config, device, arguments.warm_up, arguments.ceiling_steps))
             out = Path(folder) / f"run-{turn}"
-            with usage:
+            with usage.of(out / "metrics.jsonl"):
                 run.train(data, out, config, arguments.device)
             lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
             rates = [line["samples_per_second"] for line in lines[arguments.warm_up :]]
@@ -106,20 +108,20 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure_ceiling(data: PackedData, config: TrainingConfig, device: torch.device, warm_up: int) -> float:
+def measure_ceiling(data: PackedData, config: TrainingConfig, device: torch.device, warm_up: int, steps: int) -> float:
     """Samples a second of the step alone."""
     feeder = Feeder(data, config, device)
     batch = feeder.batch(0)
     preprocessor = run.make_preprocessor(data, config.preprocess_config).to(device)
     learner = Learner(config, preprocessor, Ranks(device=device))
-    for step in range(config.steps):
+    for step in range(warm_up + steps):
         if step == warm_up:
             wait_for(device)
             begun = time.perf_counter()
         learner.learn(step, batch)
     wait_for(device)
     items = len(feeder.kinds) * config.batch_size
-    return (config.steps - warm_up) * items / (time.perf_counter() - begun)
+    return steps * items / (time.perf_counter() - begun)
 
 
 def wait_for(device: torch.device) -> None:
@@ -128,33 +130,36 @@ def wait_for(device: torch.device) -> None:
 
 
 class Usage:
-    """How busy the device is while a block runs, and the most memory it takes."""
+    """How busy the device is while steps are logged, and the most memory that training takes."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.busy = device, list[float]()
 
-    def __enter__(self) -> None:
-        self.ended = threading.Event()
-        self.before = (time.perf_counter(), time.process_time())
+    @contextmanager
+    def of(self, metrics: Path) -> Iterator[None]:
         if self.device.type == "cuda":
-            self.thread = threading.Thread(target=self.watch)
-            self.thread.start()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+        ended = threading.Event()
+        thread = threading.Thread(target=self.watch, args=(metrics, ended))
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        if self.device.type == "cuda":
-            self.thread.join()
-        else:
-            wall, processor = time.perf_counter() - self.before[0], time.process_time() - self.before[1]
-            self.busy.append(100 * processor / wall / cores())
-
-    def watch(self) -> None:
-        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-        while not self.ended.wait(0.5):
-            done = subprocess.run(
-                [*query, f"--id={self.device.index or 0}"], capture_output=True, text=True, check=True
-            )
-            self.busy.append(float(done.stdout))
+    def watch(self, metrics: Path, ended: threading.Event) -> None:
+        while not ended.wait(0.2) and not (metrics.is_file() and metrics.stat().st_size):
+            pass
+        wall, processor = time.perf_counter(), time.process_time()
+        while not ended.wait(0.5):
+            if self.device.type == "cuda":
+                self.busy.append(gpu_utilisation(self.device))
+            else:
+                now, spent = time.perf_counter(), time.process_time()
+                self.busy.append(100 * (spent - processor) / (now - wall) / cores())
+                wall, processor = now, spent
 
     def peak(self) -> dict[str, float]:
         if self.device.type == "cuda":
@@ -162,6 +167,13 @@ class Usage:
         else:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         return {"utilisation": statistics.median(self.busy), "memory_gib": memory}
+
+
+def gpu_utilisation(device: torch.device) -> float:
+    """Percent of the last moments in which the GPU was at work."""
+    query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    which = f"--id=GPU-{torch.cuda.get_device_properties(device).uuid}"
+    return float(subprocess.run([*query, which], capture_output=True, text=True, check=True).stdout)
 
 
 def make_data(folder: Path, config: TrainingConfig, items: int) -> PackedData:
@@ -194,8 +206,9 @@ def compare() -> None:
         for name, found in rates.items():
             keys = [part for key in VARIANTS.get(name, []) for part in ("--set", key)]
             memory = ["--no-keep-memory"] if name.startswith("malloc") else []
-            command = [sys.executable, __file__, "--json", "--rounds", "1", *keys, *memory]
-            done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+            asked = [part for part in sys.argv[1:] if part != "--variants"]
+            command = [sys.executable, __file__, *asked, "--json", "--rounds", "1", *keys, *memory]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
             result = json.loads(done.stdout)
             found.append(result["ceiling"][0] * result["share"][0])
     for name, found in rates.items():

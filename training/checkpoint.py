@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from training.model.draft import clear_drafts, make_draft
 
+FIRST = "step-00000000.safetensors"  # proves that a run can write; the seed gives what is in it
+
 
 class CheckpointError(ValueError):
     """A checkpoint that can't be written or read; `str()` is one sentence."""
@@ -70,8 +72,9 @@ class Checkpoints:
                 f"the checkpoint of step {step} could not be written to {self.folder} ({reason}); "
                 "earlier checkpoints are untouched: make room and go on with --resume"
             ) from None
-        for old in self.files()[: -self.kept]:
-            old.unlink(missing_ok=True)
+        files = self.files()
+        for old in (*files[: files.index(file) + 1][: -self.kept], *files[files.index(file) + 1 :]):
+            old.unlink(missing_ok=True)  # those of later steps too: they could not be read, or this would not be here
         return file
 
     def files(self) -> list[Path]:
@@ -82,20 +85,23 @@ class Checkpoints:
     def _any(self) -> Path:
         return self.folder / "step"
 
-    def load_last(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    def load_last(self, model: nn.Module, optimizer: torch.optim.Optimizer, clear: bool = True) -> int:
         """Put the newest readable checkpoint into model and optimizer; returns its step, 0 where there is none.
 
-        What a killed run left half written is removed.
+        With `clear`, what a killed run left half written is removed.
 
         Raises:
             CheckpointError: there are checkpoints, but not one can be read.
         """
-        clear_drafts(self._any)
+        if clear:
+            clear_drafts(self._any)
         files = self.files()
         for file in reversed(files):
             try:
                 step, tensors = _read(file)
                 _restore(tensors, model, optimizer)
+            except torch.OutOfMemoryError:
+                raise  # says nothing of the file
             except (SafetensorError, OSError, ValueError, LookupError, RuntimeError):
                 continue  # an older one is behind it, and restoring that one overwrites everything
             return step

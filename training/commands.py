@@ -65,7 +65,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     from training.config import make_config
     from training.data.pack import open_data
     from training.interrupt import Interruption
-    from training.ranks import leads
+    from training.ranks import launcher, leads
     from training.run import resume_command, train
 
     out = arguments.out
@@ -77,7 +77,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         data = open_data(arguments.data, config.image_size, config.sample_rate)
         if leads():
             say_unreadable(data)
-        hint = resume_command(program(), str(arguments.data), out, arguments.device)
+        hint = resume_command([*launcher(), *program()], str(arguments.data), out, arguments.device)
         bundle = train(
             data, out, config, arguments.device, arguments.resume, how_to_resume=hint, board=arguments.tensorboard
         )

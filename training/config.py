@@ -24,7 +24,7 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     batch_size: int = 256  # N pairs, and N unpaired items of each kind in use
     checkpoint_every: int = 500  # steps
     keep_checkpoints: int = 3  # the newest
-    precision: str = "auto"  # of the encoders' convolutions: fp32, bf16, or auto by the hardware
+    precision: str = "auto"  # of the encoders' convolutions: fp32 (TF32 on a GPU), bf16, or auto by the hardware
     compile: bool = False  # the encoders, by torch.compile: the first steps take a minute or more, the others less
     image_weights: str = ""  # a file of ImageNet weights that E_v starts from: torchvision's ResNet-18; width 1
 

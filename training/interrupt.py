@@ -15,6 +15,9 @@ class Interrupted(Exception):
 class Interruption:
     """Turns both signals into `KeyboardInterrupt`; inside `noted()` the first one only makes it true.
 
+    A second Ctrl-C there stops at once; a second SIGTERM does not, as it may come from who starts and who watches the
+    process alike, and is followed by SIGKILL where patience ends.
+
     In another thread than the main one there are no signals to take, and it stays false.
     """
 
@@ -41,7 +44,7 @@ class Interruption:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """A first signal waits to be asked for, at the latest until the end; a second one stops at once."""
+        """A signal waits to be asked for, at the latest until the end; a second Ctrl-C stops at once."""
         self._patient = True
         try:
             yield
@@ -51,6 +54,6 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self._pressed or not self._patient:
+        if not self._patient or (self._pressed and number == signal.SIGINT):
             raise KeyboardInterrupt
         self._pressed = True

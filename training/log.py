@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,7 +43,7 @@ class MetricsLog:
         diverged: the first step that is written with a loss that is not a number or infinite, and that loss.
 
     Raises:
-        LogError: TensorBoard is asked for and not installed.
+        LogError: the file can't be written, as on a full disk; or TensorBoard is asked for and not installed.
     """
 
     def __init__(
@@ -54,14 +55,17 @@ class MetricsLog:
         ranks: Ranks = ALONE,
         board: Path | None = None,
     ) -> None:
-        self.ranks = ranks
+        self.file, self.ranks = file, ranks
         self.stream: TextIO | None = None
         self.board: Any = _open_board(board, first_step) if board and ranks.leads else None
         if ranks.leads:
-            draft = file.with_name(f".{file.name}")
-            draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
-            draft.replace(file)  # so that nothing is lost where the disk is full
-            self.stream = file.open("a", encoding="utf-8")
+            try:
+                draft = file.with_name(f".{file.name}")
+                draft.write_text("".join(_lines_before(file, first_step)), encoding="utf-8")
+                draft.replace(file)  # so that nothing is lost where the disk is full
+                self.stream = file.open("a", encoding="utf-8")
+            except OSError as error:
+                raise self._full(error) from None
         self.batch_items = batch_items
         self.waiting: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
         self.last: dict[str, float] = {}
@@ -101,25 +105,29 @@ class MetricsLog:
                 "data_wait": round((self.waited - self.waited_before) / seconds, 4),
             }
             self.flushed, self.waited_before = now, self.waited
-            for (step, names, plain), values in zip(self.waiting, rows, strict=True):
+            written, self.waiting = self.waiting, []
+            records = []
+            for (step, names, plain), values in zip(written, rows, strict=True):
                 self.last = dict(zip(names, values, strict=True))
                 if self.diverged is None and not math.isfinite(self.last["loss"]):
                     self.diverged = step, self.last["loss"]
-                self._write(step, {**self.last, **plain, **speed})
-            if self.stream:
-                self.stream.flush()
+                records.append({"step": step, **self.last, **plain, **speed})
+            self._write(records)
             self.bar.update(steps)
             self.bar.set_postfix_str(f"loss {self.last['loss']:.3f}, {speed['samples_per_second']:.0f} samples/s")
-            self.waiting.clear()
         return self.last
 
     def __enter__(self) -> MetricsLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind and self.ranks.count > 1:
+        if kind is None:
+            self.close()
+            return
+        if self.ranks.count > 1:
             self.waiting.clear()  # the other ranks are not here to take part
-        self.close()
+        with suppress(LogError, OSError):  # what went wrong first is what counts
+            self.close()
 
     def close(self) -> None:
         """Write what waits and end the bar."""
@@ -132,19 +140,35 @@ class MetricsLog:
             if self.board:
                 self.board.close()
 
-    def _write(self, step: int, record: dict[str, float]) -> None:
-        if self.stream:
-            self.stream.write(json.dumps({"step": step, **record}) + "\n")
-        if self.board:
-            for key, value in record.items():
-                self.board.add_scalar(key, value, step)
+    def _full(self, error: OSError) -> LogError:
+        return LogError(
+            f"{self.file} can't be written ({error.strerror or error}); make room there and go on with --resume"
+        )
+
+    def _write(self, records: list[dict[str, float]]) -> None:
+        try:
+            if self.stream:
+                self.stream.write("".join(json.dumps(record) + "\n" for record in records))
+                self.stream.flush()
+        except OSError as error:
+            raise self._full(error) from None
+        for record in records if self.board else ():
+            for key in record.keys() - {"step"}:
+                self.board.add_scalar(key, record[key], record["step"])
+
+
+def check_board() -> None:
+    """Raises `LogError` where TensorBoard is not installed."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ModuleNotFoundError:
+        raise LogError("TensorBoard is not installed; install it with: pip install 'bma-memory[tensorboard]'") from None
 
 
 def _open_board(folder: Path, first_step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ModuleNotFoundError:
-        raise LogError("TensorBoard is not installed; install it with: pip install 'bma-memory[tensorboard]'") from None
+    check_board()
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(folder), purge_step=first_step)
 
 

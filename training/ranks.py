@@ -70,7 +70,9 @@ class Ranks:
         return x
 
     def any(self, flag: bool) -> bool:
-        """Whether one of the ranks says so; each must ask."""
+        """Whether one of the ranks says so; each must ask, at the same step."""
+        if self.count == 1:
+            return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
 
     def agree(self, number: int) -> int:
@@ -97,7 +99,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        whole = gradients[0].contiguous()
+        whole = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(whole)
         return whole[ctx.rows], None, None
 
@@ -105,6 +107,15 @@ class _Gather(torch.autograd.Function):
 def leads() -> bool:
     """Whether this process is rank 0 of what torchrun started, or alone."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def launcher() -> list[str]:
+    """How torchrun starts a job like this one, for sentences that name a command; empty alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return []
+    nodes = os.environ.get("GROUP_WORLD_SIZE", "1")
+    spread = [] if nodes == "1" else ["--nnodes", nodes]
+    return ["torchrun", *spread, "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], "--no-python"]
 
 
 @contextmanager
@@ -133,7 +144,7 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
     try:
         yield ranks
     except RuntimeError as error:  # gloo's errors have no class of their own
-        if isinstance(error, dist.DistError) or "closed by peer" in str(error):
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise RankLost(f"rank {ranks.rank} stops, as another one has stopped") from error
         raise
     dist.destroy_process_group()  # not after an error: what still holds on to the group would wait for it for ever

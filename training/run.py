@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from training.data.packed import PackedData
 from training.features import Features
 from training.interrupt import Interrupted, Interruption
 from training.learner import Learner
-from training.log import FLUSH_STEPS, MetricsLog
+from training.log import FLUSH_STEPS, MetricsLog, check_board
 from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
+from training.model.draft import clear_drafts
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
 from training.model.memory import Modality
@@ -64,6 +66,7 @@ def train(
         RunError: the folder holds another run, the loss is not a number, or the bundle can't be written.
         DataError: the data can't train this configuration.
         CheckpointError: a checkpoint can't be written or read.
+        LogError: metrics.jsonl can't be written, or TensorBoard is asked for and not installed.
         WeightsError: the weights to start from can't be used.
         Interrupted: after Ctrl-C or SIGTERM, with what is on disk.
     """
@@ -76,8 +79,12 @@ def train(
                 f"batch_size={config.batch_size} is of all ranks together and can't be shared evenly by {ranks.count}, "
                 "with two items each; set another with --set batch_size=…"
             )
+        if board:
+            check_board()
         begun = bool(ranks.agree(ranks.leads and folder.is_begun(config, data, resume)))
         if begun and folder.model.is_dir():
+            if ranks.leads:
+                clear_drafts(folder.model)  # of a process that was killed once its bundle was in place
             return load_bundle(folder.model)
         try:
             # refuses data that can't train this, before anything is on disk
@@ -120,12 +127,13 @@ class _Loop:
                 if due and self.ranks.leads:
                     self.checkpoints.save(step + 1, learner.model, learner.optimizer)
                 if stopped:
+                    self.ranks.agree(step)  # none goes before rank 0 has saved: its end would be the end of all
                     raise KeyboardInterrupt
 
     def _begin(self) -> int:
         """Take up the last checkpoint, or prove before hours of work that one can be written; the steps done."""
         model, optimizer = self.learner.model, self.learner.optimizer
-        done = self.checkpoints.load_last(model, optimizer)
+        done = self.checkpoints.load_last(model, optimizer, clear=self.ranks.leads)
         if self.ranks.agree(done) != done:
             raise RunError(
                 f"rank {self.ranks.rank} finds a checkpoint of step {done} in {self.checkpoints.folder}, and rank 0 "
@@ -137,10 +145,10 @@ class _Loop:
         return done
 
     def _stopped(self, stop: Interruption, step: int) -> bool:
-        """Whether to stop here: on one rank at once, on several where they log, as all must stop at the same step."""
-        if self.ranks.count == 1:
-            return bool(stop)
-        return (step + 1) % FLUSH_STEPS == 0 and self.ranks.any(bool(stop))
+        """Whether to stop here: all ranks at the same step. GPUs, which asking makes wait, are asked where they log."""
+        if self.ranks.count > 1 and self.ranks.device.type == "cuda" and (step + 1) % FLUSH_STEPS:
+            return False
+        return self.ranks.any(bool(stop))
 
     def _refuse_divergence(self, log: MetricsLog, step: int, with_weights: bool) -> None:
         """No checkpoint, and so no bundle, holds what is not a number: not even where one step broke the weights and
@@ -154,7 +162,8 @@ class _Loop:
             what = f"step {step} made weights that are not finite numbers"
         if what:
             if self.ranks.leads:
-                self.folder.note_divergence(step, what, self.data, self.feeder.rows(step))
+                with suppress(OSError):  # a full disk must not hide what is wrong
+                    self.folder.note_divergence(step, what, self.data, self.feeder.rows(step))
             raise RunError(
                 f"{what} ({self.folder.diverged} lists its rows); the last good checkpoint is "
                 f"{self.checkpoints.files()[-1]}: lower learning_rate, or set precision=fp32, in a new run"

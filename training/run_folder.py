@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.checkpoint import Checkpoints
+from training.checkpoint import FIRST, Checkpoints
 from training.config import TrainingConfig
 from training.data.packed import PackedData
 
@@ -59,7 +59,8 @@ class RunFolder:
         Raises:
             RunError: it holds a run and `resume` is false, or another run, or something else.
         """
-        begun = self.model.exists() or any((self.path / "checkpoints").glob("step-*"))
+        files = self.checkpoints(1).files()
+        begun = self.model.exists() or any(file.name != FIRST for file in files)
         if self.config.is_file():
             if begun and not resume:
                 raise RunError(
@@ -84,7 +85,11 @@ class RunFolder:
         return begun
 
     def claim(self, config: TrainingConfig, data: PackedData) -> None:
-        """Make the folder and write config.json. Raises `RunError` where that can't be done."""
+        """Make the folder and write config.json; a checkpoint of step 0 that is there is another start's, and goes.
+
+        Raises:
+            RunError: it can't be written.
+        """
         content = {
             **config.to_dict(),
             "data_fingerprint": data.fingerprint,
@@ -92,6 +97,7 @@ class RunFolder:
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "checkpoints" / FIRST).unlink(missing_ok=True)
             draft = self.config.with_name(f".{self.config.name}")
             draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             draft.replace(self.config)

@@ -153,6 +153,19 @@ def test_as_many_are_kept_as_asked_for(tmp_path: Path) -> None:
     assert [file.name for file in checkpoints.files()] == ["step-00000005.safetensors"]
 
 
+def test_a_broken_one_does_not_keep_its_place_once_a_step_before_it_is_saved(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 1)
+    model, optimizer = make(0)
+    learn(model, optimizer, range(2))
+    checkpoints.save(80, model, optimizer)
+    content = checkpoints.files()[0].read_bytes()
+    (tmp_path / "step-00000100.safetensors").write_bytes(content[:1000])
+    assert checkpoints.load_last(model, optimizer) == 80
+    checkpoints.save(85, model, optimizer)
+    assert [file.name for file in checkpoints.files()] == ["step-00000085.safetensors"]
+    assert checkpoints.load_last(*make(1)) == 85
+
+
 def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file")
     with pytest.raises(CheckpointError, match="could not be written"):

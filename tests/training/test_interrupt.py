@@ -102,6 +102,16 @@ def test_outside_the_steps_it_is_said_too_and_the_run_goes_on(
     assert (out / "model").is_dir()
 
 
+def test_a_second_sigterm_waits_for_the_step(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes where a job's starter and its watcher both send one."""
+    press(monkeypatch, "learning_rate", signal.SIGTERM, call=7, times=2)
+    with pytest.raises(Interrupted, match=r"stopped after step 4 of 6; "):
+        train(tiny_data, tmp_path / "run", tiny_config(), device="cpu")
+    assert Checkpoints(tmp_path / "run" / "checkpoints").files()[-1].name == "step-00000004.safetensors"
+
+
 def test_one_in_the_last_step_is_not_lost(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,6 +172,32 @@ def test_the_graph_of_a_loss_is_not_kept(file: Path) -> None:
     log.close()
 
 
+def test_a_full_disk_is_said_with_the_file_and_the_remedy(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0, 100, 8)
+    assert log.stream is not None
+    log.stream.close()
+    log.stream = open("/dev/full", "a", encoding="utf-8")  # noqa: PTH123, SIM115 - a disk that is always full
+    log.add(0, {"loss": torch.tensor(1.0)})
+    told = r"metrics.jsonl can't be written \(No space left on device\); make room there and go on with --resume"
+    with pytest.raises(LogError, match=told):
+        log.flush()
+    with pytest.raises(OSError, match="No space left"):  # what the stream still holds
+        log.stream.close()
+
+
+def test_what_went_wrong_first_is_not_hidden_by_a_full_disk(tmp_path: Path) -> None:
+    def work() -> None:
+        with MetricsLog(tmp_path / "metrics.jsonl", 0, 100, 8) as log:
+            assert log.stream is not None
+            log.stream.close()
+            log.stream = open("/dev/full", "a", encoding="utf-8")  # noqa: PTH123, SIM115 - always full
+            log.add(0, {"loss": torch.tensor(1.0)})
+            raise KeyError("the first")
+
+    with pytest.raises(KeyError, match="the first"):
+        work()
+
+
 def test_a_log_that_can_not_be_rewritten_keeps_its_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is resumed on a full disk must not lose what it had."""
     write(file, 0, 20)
@@ -180,6 +206,6 @@ def test_a_log_that_can_not_be_rewritten_keeps_its_lines(file: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(LogError, match="No space left"):
         MetricsLog(file, 10, 100, 8)
     assert len(read(file)) == 20

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ RANK = Path(__file__).with_name("rank.py")
 TinyConfig = Callable[..., TrainingConfig]
 
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
 def torchrun(count: int, *arguments: str | Path, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+    command = [*TORCHRUN, str(count), *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout)
 
 
 def train_command(data: PackedData, out: Path, config: TrainingConfig, *more: str) -> list[str]:
@@ -44,25 +47,24 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"second_view": "cyclic", "normalise_halves": True, "paired_augment": True}])
-def test_two_ranks_have_the_losses_and_gradients_of_one(
+def test_two_ranks_have_the_losses_gradients_and_weights_of_one(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """Of everything: pairs, both kinds of unpaired items, windows and augmentations drawn at random."""
     (tmp_path / "config.json").write_text(json.dumps(tiny_config(unpaired="both", **changes).to_dict()))
     arguments = [RANK, tiny_data.folder, tmp_path / "config.json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, *arguments, tmp_path / "1.safetensors"], env=environment, check=True, timeout=240)
+    subprocess.run([sys.executable, *arguments, tmp_path / "1.safetensors"], env=ENVIRONMENT, check=True, timeout=240)
     done = torchrun(2, *arguments, tmp_path / "2.safetensors")
     assert done.returncode == 0, done.stderr
     alone, shared = (json.loads((tmp_path / f"{count}.json").read_text()) for count in (1, 2))
     for name in ("loss", "loss_pair", "loss_unpaired_sounds", "loss_unpaired_images"):
-        assert shared[name] == pytest.approx(alone[name], rel=1e-6), name
+        assert shared[name] == pytest.approx(alone[name], rel=1e-9), name
     one, two = (load_file(tmp_path / f"{count}.safetensors") for count in (1, 2))
     assert set(one) == set(two)
-    assert any(name.startswith("grad.image_encoder") for name in one)
-    for name, gradient in one.items():
-        assert gradient.abs().max() > 0, name
-        torch.testing.assert_close(two[name], gradient, rtol=1e-5, atol=1e-7 * float(gradient.abs().max()), msg=name)
+    assert {"grad.image_encoder.conv1.weight", "weight.memory.sound"} <= set(one)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-9, atol=1e-9, msg=name)
+    assert all(one[name].abs().max() > 1e-3 for name in ("grad.image_encoder.conv1.weight", "grad.memory.sound"))
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,62 @@ def test_the_error_of_one_rank_ends_the_job_with_its_sentence(
     assert done.stderr.count("already holds a run; go on with --resume") == 1
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("bma: ") and "as another one" not in line]
     assert said.endswith("name another folder with --out")
+
+
+@pytest.fixture
+def long_job(tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Two ranks that train into `tmp_path/run` for longer than a test, past their first checkpoint."""
+    config = tiny_config(steps=100_000, checkpoint_every=5)
+    command = [*TORCHRUN, "2", *train_command(tiny_data, tmp_path / "run", config)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "run" / "checkpoints" / "step-00000005.safetensors").exists():
+                assert job.poll() is None, job.communicate()[1]
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield job
+        finally:
+            if job.poll() is None:
+                job.kill()
+
+
+def test_sigterm_to_torchrun_leaves_a_checkpoint_of_the_step_it_stopped_at(
+    long_job: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    long_job.terminate()
+    _, errors = long_job.communicate(timeout=120)
+    assert long_job.returncode != 0
+    steps = len(read_metrics(tmp_path / "run"))
+    newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1]
+    assert newest.name == f"step-{steps:08d}.safetensors"
+    assert f"stopped after step {steps} of 100000" in errors
+    assert "go on with: torchrun --nproc-per-node 2 --no-python " in errors
+
+
+def test_a_rank_that_is_killed_ends_the_job(long_job: "subprocess.Popen[str]", tmp_path: Path) -> None:
+    ranks = Path(f"/proc/{long_job.pid}/task/{long_job.pid}/children").read_text().split()
+    assert len(ranks) == 2
+    os.kill(int(ranks[1]), signal.SIGKILL)
+    _, errors = long_job.communicate(timeout=120)
+    assert long_job.returncode != 0
+    assert "RuntimeError" not in errors
+    assert not list((tmp_path / "run").glob("*/.*"))  # nothing half-written
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_loss_that_is_not_a_number_stops_all_ranks_at_the_same_step(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(steps=40, checkpoint_every=20, learning_rate=1e30)
+    done = torchrun(2, *train_command(tiny_data, tmp_path / "run", config))
+    assert done.returncode != 0
+    assert "lower learning_rate" in done.stderr
+    files = sorted(file.name for file in (tmp_path / "run" / "checkpoints").iterdir())
+    assert files == ["step-00000000.safetensors"]
+    assert json.loads((tmp_path / "run" / "diverged.json").read_text())["rows"]["pairs"]
 
 
 def test_a_batch_that_can_not_be_shared_is_refused(

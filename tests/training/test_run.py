@@ -275,6 +275,24 @@ def test_weights_that_are_not_numbers_are_not_saved_though_the_loss_was_one(
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_a_first_step_that_failed_does_not_block_the_corrected_run(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a batch did not fit into memory: there is a checkpoint of step 0 then, of another model."""
+    with monkeypatch.context() as patch:
+        stop_after(patch, 0, RuntimeError)
+        with pytest.raises(RuntimeError, match="pulled the plug"):
+            train(tiny_data, tmp_path / "run", tiny_config(batch_size=12, slots=9), device="cpu")
+    assert [file.name for file in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000000.safetensors"]
+    train(tiny_data, tmp_path / "run", tiny_config(steps=2), device="cpu")
+    assert RunFolder(tmp_path / "run").read_config().batch_size == 6
+
+
+def test_tensorboard_has_what_the_log_has(tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path) -> None:
+    train(tiny_data, tmp_path / "run", tiny_config(steps=3), device="cpu", board=True)
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+
+
 @pytest.mark.parametrize("where", ["Feeder", "make_preprocessor"])
 def test_a_start_that_failed_does_not_block_the_corrected_one(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str

@@ -1,6 +1,7 @@
 """`bma train` as a process: stopped with Ctrl-C, killed, resumed; exit statuses and sentences."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.run import train
 
+ROOT = Path(__file__).parent.parent.parent
 STEPS = 150
 TinyConfig = Callable[..., TrainingConfig]
 
@@ -124,6 +126,20 @@ def test_a_killed_run_resumes_to_the_same_metrics(
     assert resume(tiny_data.folder, tmp_path / "run") == 0
     assert read_metrics(tmp_path / "run") == expected
     assert len(list((tmp_path / "run" / "checkpoints").glob("step-*"))) == 3
+
+
+def test_whenever_a_run_is_killed_it_ends_as_an_undisturbed_one(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    """Every ninth of its changes on disk; all of them with `kills.py … 1`."""
+    config = tiny_config(unpaired="both", steps=4, checkpoint_every=1, keep_checkpoints=2)
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    script = [Path(__file__).with_name("kills.py"), tiny_data.folder, tmp_path / "config.json", tmp_path, "9"]
+    command = [sys.executable, *map(str, script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 5
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_leaves_the_last_checkpoint(

@@ -125,6 +125,7 @@ def pack(rows_file: Path, folder: Path, image_size: int, sample_rate: int) -> Pa
         if place.exists() and any(place.iterdir()) and not (place / PACK).is_file():
             raise PackError(f"{folder} exists and is not a packed data set; name another folder")
         with hold_partial(place) as partial:
+            rows = read_rows(rows_file)  # as it is after the wait for another process
             found = open_current(rows_file, rows, folder, image_size, sample_rate)  # another process's, meanwhile
             if found is None:
                 clear_drafts(place)
@@ -201,6 +202,9 @@ class _Packing:
             "sha256": hash_files(self.folder, sorted(file.name for file in self.folder.iterdir() if file.name != PACK)),
         }
         (self.folder / PACK).write_text(json.dumps(self.info, indent=2) + "\n", encoding="utf-8")
+        for file in self.folder.iterdir():  # so that not even a power cut leaves a pack.json without its arrays
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
 
     def _grow(
         self, name: str, width: int, before: int, items: Sequence[_Item], read: _Read, what: str, ahead: int

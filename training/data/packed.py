@@ -120,7 +120,7 @@ class PackedData:
                 raise ValueError("its parts do not belong together")
             if not (index.min() >= -1 and (index.max(axis=0) < (info["images"], info["sounds"])).all()):
                 raise ValueError(f"{INDEX} points outside the arrays")
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
             raise PackError(f"{folder} is damaged ({error}); delete the folder and {again}") from None
         if not current and rows_file.is_file() and source_state(rows_file, rows) != info["source"]:
             raise PackError(

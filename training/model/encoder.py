@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
@@ -41,7 +42,7 @@ class ResNet(nn.Module):
         """Features f of a batch."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return x.mean(dim=(2, 3))
+        return (x.float() if x.dtype == torch.bfloat16 else x).mean(dim=(2, 3))  # f is not rounded to 8 bits
 
 
 def image_encoder(channels: int) -> ResNet:

@@ -90,6 +90,51 @@ def test_every_image_has_its_own_draws() -> None:
             assert not torch.equal(batch[a], batch[b])
 
 
+@pytest.fixture
+def copies() -> Tensor:
+    """One colourful picture 400 times, without symmetry."""
+    torch.manual_seed(4)
+    return torch.rand(1, 3, 16, 16).expand(400, -1, -1, -1)
+
+
+def share_like(results: Tensor, image: Tensor) -> float:
+    """How many of the results are this picture."""
+    return float(torch.isclose(results, image, atol=1e-4).all(dim=(1, 2, 3)).float().mean())
+
+
+def distinct(results: Tensor) -> int:
+    return len({tuple(result.flatten().tolist()) for result in results})
+
+
+def test_each_image_is_mirrored_by_its_own_draw(copies: Tensor) -> None:
+    results = SimCLRAugment(min_scale=1.0, jitter=0.0, blur=False)(copies)  # the whole picture, or hardly less
+    assert 0.4 < share_like(results, copies[0]) < 0.6
+    assert 0.4 < share_like(results, copies[0].flip(2)) < 0.6
+
+
+def test_each_image_is_cropped_by_its_own_draw(copies: Tensor) -> None:
+    results = SimCLRAugment(min_scale=0.08, jitter=0.0, blur=False)(copies)
+    assert distinct(results) > 300  # boxes are whole pixels: a few agree
+
+
+def test_each_image_is_blurred_by_its_own_draw(copies: Tensor) -> None:
+    upright = torch.cat((copies, copies.flip(3)), dim=3)  # a mirror changes nothing
+    upright = torch.cat((upright, upright), dim=2)
+    results = SimCLRAugment(min_scale=1.0, jitter=0.0, blur=True)(upright)
+    sharp = torch.isclose(results, upright[0], atol=1e-4).all(dim=(1, 2, 3))
+    assert 0.4 < float(sharp.float().mean()) < 0.6
+    assert distinct(results[~sharp]) > 0.95 * int((~sharp).sum())
+
+
+def test_each_image_is_coloured_and_greyed_by_its_own_draw(copies: Tensor) -> None:
+    results = SimCLRAugment(min_scale=1.0, jitter=1.0, blur=False)(copies)
+    grey = (results - results.mean(dim=1, keepdim=True)).abs().amax(dim=(1, 2, 3)) < 1e-3
+    assert 0.14 < float(grey.float().mean()) < 0.28
+    untouched = share_like(results, copies[0]) + share_like(results, copies[0].flip(2))
+    assert 0.1 < untouched < 0.22  # a fifth keeps its colours, of which a fifth turns grey
+    assert distinct(results) > 0.8 * 400
+
+
 def test_the_same_seed_draws_the_same() -> None:
     images = torch.rand(8, 3, 32, 32)
     torch.manual_seed(3)
