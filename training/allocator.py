@@ -13,7 +13,7 @@ _LARGEST = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Tell glibc's malloc to reuse large blocks; whether it listened. A no-op with any other C library.
 
-    Measured by `benchmarks/train_throughput.py`: about a fifth off a step of preset `demo` on two cores.
+    Measured by `benchmarks/train_throughput.py --preset demo --variants`: about a fifth off a step on two cores.
     """
     if not sys.platform.startswith("linux"):
         return False
