@@ -38,7 +38,7 @@ def add_data_commands(commands: Any) -> None:
     join.set_defaults(run=data_join)
 
     pack = data.add_parser("pack", help="make a rows file fast to read")
-    pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file")
+    pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file, or its folder")
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
     pack.add_argument("--image-size", type=int, default=224, help="pixels; the model's image_size (default 224)")
     pack.set_defaults(run=data_pack)
@@ -177,14 +177,16 @@ def data_join(arguments: argparse.Namespace) -> None:
 def data_pack(arguments: argparse.Namespace) -> None:
     """`bma data pack`."""
     from training.data.pack import open_current, pack
+    from training.data.packed import ROWS
     from training.data.rows import read_rows
     from training.model.config import PreprocessConfig
 
     config = PreprocessConfig(image_size=arguments.image_size)
     sizes = config.image_size, config.sample_rate
-    data = open_current(arguments.rows, read_rows(arguments.rows), arguments.out, *sizes)
+    rows_file = arguments.rows / ROWS if arguments.rows.is_dir() else arguments.rows
+    data = open_current(rows_file, read_rows(rows_file), arguments.out, *sizes)
     done = "already packed" if data else "packed"
-    data = data or pack(arguments.rows, arguments.out, *sizes)
+    data = data or pack(rows_file, arguments.out, *sizes)
     print(f"{done}: {len(data.images)} images and {len(data.offsets) - 1} sounds in {data.folder}")
     say_unreadable(data)
 

@@ -22,7 +22,7 @@ def test_packing_says_what_it_did_and_a_second_time_does_nothing(
 
 def test_checking_finds_a_flipped_bit(tiny_rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "set"
-    assert main(["data", "pack", str(tiny_rows), str(out), "--image-size", "32"]) == 0
+    assert main(["data", "pack", str(tiny_rows.parent), str(out), "--image-size", "32"]) == 0
     capsys.readouterr()
     assert main(["data", "check", str(out)]) == 0
     assert capsys.readouterr().out == f"{out} is as it was packed: 26 images and 26 sounds\n"
