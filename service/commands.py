@@ -22,7 +22,7 @@ def add_commands(commands: Any) -> None:
     create = commands.add_parser("create", help="make a search engine of your own videos, pictures and sounds")
     create.add_argument("src", type=Path, metavar="SRC", help="the folder; first-level folders in it are labels")
     create.add_argument("out", type=Path, metavar="OUT", help="folder for data/, model/, index/; the same one goes on")
-    create.add_argument("--preset", choices=("paper", "small", "demo"), default="small", help="default small")
+    create.add_argument("--preset", choices=("paper", "small", "demo"), help="where the keys start (default small)")
     create.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; repeatable")
     create.add_argument("--every", type=float, default=2.0, help="cut videos into pieces of this length (default 2 s)")
     create.add_argument("--per-video", type=int, default=30, help="at most so many pieces of a video (default 30)")
@@ -84,9 +84,14 @@ def run_create(arguments: argparse.Namespace) -> None:
     """`bma create`."""
     from service.own import OwnProject
     from service.server import listen, serve
+    from training.commands import resumed_config
     from training.config import make_config
+    from training.run_folder import RunFolder
 
-    config = make_config(arguments.preset, arguments.set)
+    if RunFolder(arguments.out).config.is_file():
+        config = resumed_config(arguments.out, arguments.preset, arguments.set)
+    else:
+        config = make_config(arguments.preset or "small", arguments.set)
     project = OwnProject(arguments.src, arguments.out, config, arguments.device, arguments.every, arguments.per_video)
     if not arguments.no_serve:
         listen(arguments.host, arguments.port, arguments.insecure).close()  # a port in use is said now

@@ -77,7 +77,7 @@ class Project:
                 f"{self.rows_file} has changed since the training in {self.out} was stopped: bring the files back as "
                 f"they were to go on, or delete {self.out / 'checkpoints'} to train anew with those of now"
             ) from None
-        print(f"trained in {time.perf_counter() - begin:.0f} s", flush=True)
+        print(f"trained in {time.perf_counter() - begin:.0f} s; a page about it: bma report {self.out}", flush=True)
 
     def _evaluate(self, embedder: Embedder) -> None:
         config = embedder.preprocessor.config

@@ -125,13 +125,15 @@ class Feeder:
         self.samples = config.preprocess_config.window_samples
         self.waited = 0.0
         self.pools = find_pools(data)
-        self._require("pairs", "rows of split 'train' with both an image and a sound")
+        pairs = "rows of split 'train' with both an image and a sound"
+        self._require("pairs", pairs, "add pairs, or those of another data set with 'bma data join'")
         self.kinds = ["pairs"]
+        without = ("images", "sounds") if config.unpaired == "both" else ("none", "none")
         if config.uses_unpaired_sounds:
-            self._require("unpaired sounds", "rows of split 'unpaired' with a sound")
+            self._require("unpaired sounds", "rows of split 'unpaired' with a sound", f"or say unpaired={without[0]}")
             self.kinds.append("unpaired sounds")
         if config.uses_unpaired_images:
-            self._require("unpaired images", "rows of split 'unpaired' with an image")
+            self._require("unpaired images", "rows of split 'unpaired' with an image", f"or say unpaired={without[1]}")
             self.kinds.append("unpaired images")
         self.sampler = Sampler(self.pools, config.batch_size, config.seed)
         arrays = data.images.nbytes + data.waves.nbytes
@@ -207,10 +209,10 @@ class Feeder:
                 row[filled : filled + len(wave)] = wave[: self.samples - filled]
         return torch.from_numpy(windows)
 
-    def _require(self, kind: str, what: str) -> None:
+    def _require(self, kind: str, what: str, remedy: str) -> None:
         found = len(self.pools[kind])
         if found < 2:
-            raise DataError(f"{self.data.folder} has {found} {what}; training needs at least 2")
+            raise DataError(f"{self.data.folder} has {found} {what}; training needs at least 2: {remedy}")
 
 
 def find_pools(data: PackedData) -> dict[str, npt.NDArray[np.int64]]:

@@ -187,14 +187,22 @@ def describe_scores(scores: dict[str, Any]) -> str:
     """Scores as lines to read."""
     lines = []
     for modality in ("image", "sound"):
+        tested = scores.get("n", {}).get(f"{modality}_test", 0)
         if modality in scores:
             part = scores[modality]
             raw = f", the same probe on raw inputs {part['raw_probe']:.3f}" if "raw_probe" in part else ""
             clip = f", over whole files {part['probe_clip']:.3f}" if "probe_clip" in part else ""
-            lines.append(f"{modality}: linear probe {part['probe']:.3f}{clip}{raw}, kNN {part['knn']:.3f}")
+            scored = f"linear probe {part['probe']:.3f}{clip}{raw}, kNN {part['knn']:.3f}"
+            lines.append(f"{modality}: {scored} ({tested} to test)")
+        else:
+            lines.append(
+                f"{modality}: not scored; that takes labelled {modality}s in train, of two classes, and in test"
+            )
     for way in ("sound_to_image", "image_to_sound"):
         if way in scores:
             part = scores[way]
             hits = ", ".join(f"hit@{k} {part[f'hit@{k}']:.3f}" for k in range(1, 6))
             lines.append(f"{way.replace('_to_', ' to ')}: {hits}, mAP {part['map']:.3f} (chance {part['chance']:.3f})")
+            if part["chance"] == 1:
+                lines[-1] += ": there is one class to retrieve, so this says nothing; add clips of the others"
     return "\n".join(lines)

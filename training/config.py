@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from training.model.config import ConfigError, ModelConfig, PreprocessConfig, check_type
@@ -60,7 +61,9 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
             if getattr(self, key) < least:
                 raise ConfigError(f"'{key}' takes a whole number of at least {least}, not {getattr(self, key)}")
         if self.image_weights and self.channels != 512:
-            raise ConfigError(f"'image_weights' are of a ResNet-18, which takes width=1, not {self.width}")
+            raise ConfigError(
+                f"'image_weights' are of a ResNet-18, which takes width=1, not {self.width}: add --set width=1"
+            )
         if self.seed >= 2**63:
             raise ConfigError(f"'seed' takes a whole number below 2^63, not {self.seed}")
         for key in ("learning_rate", "tau_l"):
@@ -166,7 +169,10 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"--set takes key=value, not '{text}'")
         if key not in keys or key == "preset":
-            raise ConfigError(f"there is no key '{key}' to set; keys are {', '.join(k for k in keys if k != 'preset')}")
+            others = [other for other in keys if other != "preset"]
+            near = get_close_matches(key, others, n=1)
+            meant = f"did you mean '{near[0]}'?" if near else f"keys are {', '.join(others)}"
+            raise ConfigError(f"there is no key '{key}' to set; {meant}")
         values[key] = _parse(key, value, keys[key])
     return values
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -19,4 +20,10 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 def bar(what: str, total: int | None, unit: str, items: Iterable[Any] | None = None, shown: bool = True) -> tqdm:
     """A bar on stderr, disabled where stderr is not a terminal."""
     disable = not (shown and sys.stderr.isatty())
-    return tqdm(items, desc=what, total=total, unit=f" {unit}", disable=disable, dynamic_ncols=True, leave=False)
+    # a terminal that does not know how wide it is gets 80 x 24: of 0 the bar would show nothing
+    width = (
+        {"dynamic_ncols": True}
+        if disable or os.get_terminal_size(sys.stderr.fileno()).columns
+        else {"ncols": 80, "nrows": 24}
+    )
+    return tqdm(items, desc=what, total=total, unit=f" {unit}", disable=disable, leave=False, **width)

@@ -108,6 +108,21 @@ def test_new_files_after_training_was_stopped_are_one_sentence(bma: Bma, videos:
     assert "earlier state" not in done.stdout
 
 
+def test_another_folder_does_not_take_a_projects_place(bma: Bma, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    assert create(bma, videos, out).returncode == 0
+    rows = (out / "data" / "rows.csv").read_bytes()
+    save_video(tmp_path / "others" / "red" / "0.mp4", "red")
+    done = create(bma, tmp_path / "others", out)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"was made of {videos}; name another folder, or delete it to make it of {tmp_path / 'others'}")
+    assert (out / "data" / "rows.csv").read_bytes() == rows
+    keys = bma("create", videos, out, "--set", "steps=9", "--no-serve", "--device", "cpu")
+    assert keys.returncode == 1
+    assert "was started with steps=8, not 9: leave out --preset and --set to go on with its own keys" in keys.stderr
+
+
 def test_files_that_give_no_pairs_are_refused_in_one_sentence(bma: Bma, tmp_path: Path) -> None:
     save_video(tmp_path / "one" / "a.mp4", "red", seconds=2)
     done = create(bma, tmp_path / "one", tmp_path / "mine")

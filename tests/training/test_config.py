@@ -109,7 +109,8 @@ def test_every_key_but_the_preset_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("stepps=3", "there is no key 'stepps' to set; keys are .*steps"),
+        ("stepps=3", "there is no key 'stepps' to set; did you mean 'steps'"),
+        ("xyzzy=3", "there is no key 'xyzzy' to set; keys are .*steps"),
         ("preset=paper", "there is no key 'preset' to set"),
         ("steps", "--set takes key=value, not 'steps'"),
         ("", "--set takes key=value, not ''"),

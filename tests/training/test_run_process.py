@@ -227,9 +227,9 @@ def test_hints_name_the_program_as_it_was_called(
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("stepz=3", "there is no key 'stepz' to set; keys are"),
+        ("stepz=3", "there is no key 'stepz' to set; did you mean 'steps'?"),
         ("steps=few", "--set: 'steps' takes a whole number, not 'few'"),
-        ("image_size=48", "is packed for images of [32] pixels, not 48; pack it again"),
+        ("image_size=48", "is packed for images of 32 pixels, not 48; pack it again"),
     ],
 )
 def test_what_is_wrong_with_a_new_run_is_one_sentence_and_makes_no_folder(

@@ -40,7 +40,8 @@ def add_data_commands(commands: Any) -> None:
     pack = data.add_parser("pack", help="make a rows file fast to read")
     pack.add_argument("rows", type=Path, metavar="ROWS", help="rows file, or its folder")
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the packed data set")
-    pack.add_argument("--image-size", type=int, default=224, help="pixels; the model's image_size (default 224)")
+    pack.add_argument("--preset", choices=("paper", "small", "demo"), help="for models of this preset (default small)")
+    pack.add_argument("--image-size", type=int, help="pixels; instead of the preset's image_size")
     pack.set_defaults(run=data_pack)
 
     check = data.add_parser("check", help="read a packed data set whole and find what has changed by itself")
@@ -176,12 +177,15 @@ def data_join(arguments: argparse.Namespace) -> None:
 
 def data_pack(arguments: argparse.Namespace) -> None:
     """`bma data pack`."""
+    from training.config import make_config
     from training.data.pack import open_current, pack
     from training.data.packed import ROWS
     from training.data.rows import read_rows
     from training.model.config import PreprocessConfig
 
-    config = PreprocessConfig(image_size=arguments.image_size)
+    config = make_config(arguments.preset or "small").preprocess_config
+    if arguments.image_size is not None:
+        config = PreprocessConfig(image_size=arguments.image_size)
     sizes = config.image_size, config.sample_rate
     rows_file = arguments.rows / ROWS if arguments.rows.is_dir() else arguments.rows
     data = open_current(rows_file, read_rows(rows_file), arguments.out, *sizes)

@@ -107,7 +107,8 @@ class PackedData:
         named = shlex.quote(str(rows_file)) if rows_file.is_file() else "ROWS"
         again = f"pack it again: bma data pack {named} {shlex.quote(str(folder))} --image-size {image_size}"
         if image_size not in info["image_sizes"]:
-            raise PackError(f"{folder} is packed for images of {info['image_sizes']} pixels, not {image_size}; {again}")
+            sizes = ", ".join(map(str, info["image_sizes"]))
+            raise PackError(f"{folder} is packed for images of {sizes} pixels, not {image_size}; {again}")
         if sample_rate != info["sample_rate"]:
             raise PackError(f"{folder} is packed at {info['sample_rate']} Hz, not {sample_rate}; {again}")
         try:
@@ -149,7 +150,9 @@ def read_info(folder: Path) -> dict[str, Any]:
     try:
         info = json.loads((folder / PACK).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PackError(f"{folder} is not a packed data set; make one with 'bma data pack ROWS {folder}'") from None
+        if not folder.exists():
+            raise PackError(f"{folder} does not exist; make it with 'bma data pack ROWS {folder}'") from None
+        raise PackError(f"{folder} is not a packed data set; make one with 'bma data pack ROWS OUT'") from None
     except (OSError, ValueError) as error:
         raise PackError(f"{folder / PACK} can't be read ({error}); delete the folder and pack it again") from None
     if not isinstance(info, dict) or info.get("schema") != SCHEMA or not set(info) >= KEYS:

@@ -75,7 +75,7 @@ def test_clips_are_the_column_else_the_sound_else_the_row(
         (
             64,
             8000,
-            r"is packed for images of \[32\] pixels, not 64; pack it again: .* --image-size 64",
+            r"is packed for images of 32 pixels, not 64; pack it again: .* --image-size 64",
         ),
         (32, 22050, "is packed at 8000 Hz, not 22050; pack it again"),
     ],

@@ -71,7 +71,8 @@ class Output:
     def begin(self) -> None:
         """Make the folder, and note in it that it is made here. The rows file of an earlier run goes: see `finish`."""
         with replaced_file(self.folder / PREPARED) as draft:
-            draft.write_text(json.dumps({"schema": _SCHEMA, "kind": self._kind}) + "\n", encoding="utf-8")
+            made_of = {"schema": _SCHEMA, "kind": self._kind, "source": str(self.src)}
+            draft.write_text(json.dumps(made_of) + "\n", encoding="utf-8")
         (self.folder / ROWS).unlink(missing_ok=True)
 
     def leave_out(self, error: MediaError) -> None:
@@ -135,7 +136,8 @@ def open_output(src: Path, out: Path, kind: str, made: Sequence[str] = ()) -> It
         made: the folders that the reader makes in `out`.
 
     Raises:
-        PrepareError: `src` is no folder, `out` is the same, holds something else, or can't be written.
+        PrepareError: `src` is no folder, `out` is the same, holds something else or what was made of another folder,
+            or can't be written.
     """
     if not src.is_dir():
         raise PrepareError(f"{src} is not a folder; name the folder that holds the data set")
@@ -144,20 +146,23 @@ def open_output(src: Path, out: Path, kind: str, made: Sequence[str] = ()) -> It
         raise PrepareError(f"{out} is the folder that is prepared; name another folder for the data set")
     if any(where.is_relative_to(target / own) for own in made):
         raise PrepareError(f"{src} lies in what {out} is made of; name another folder for the data set")
-    before = _kind_of(target)
+    before, source = _made_of(target)
     there = next((name for name in (ROWS, *made) if (target / name).exists()), None)
     if there and before != kind:
         owner = f"data set of kind {before}" if before else "data set"
         raise PrepareError(f"{out} already holds {there} of another {owner}; name another folder")
+    if there and source and source != str(where):
+        raise PrepareError(f"{out} was made of {source}; name another folder, or delete it to make it of {src}")
     try:
         yield Output(src, out, kind)
     except OSError as error:
         raise PrepareError(f"{out} can't be written ({error.strerror or error}); name another folder") from None
 
 
-def _kind_of(folder: Path) -> str:
-    """The kind that a folder was prepared from; empty where it was not."""
+def _made_of(folder: Path) -> tuple[str, str]:
+    """The kind that a folder was prepared from, and from where; empty where it was not, or that is not known."""
     try:
-        return str(json.loads((folder / PREPARED).read_text(encoding="utf-8"))["kind"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return ""
+        noted = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
+        return str(noted["kind"]), str(noted.get("source", ""))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return "", ""
