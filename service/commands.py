@@ -88,7 +88,7 @@ def run_create(arguments: argparse.Namespace) -> None:
     from training.config import make_config
     from training.run_folder import RunFolder
 
-    if RunFolder(arguments.out).config.is_file():
+    if RunFolder(arguments.out).has_begun:  # else keys may be corrected
         config = resumed_config(arguments.out, arguments.preset, arguments.set)
     else:
         config = make_config(arguments.preset or "small", arguments.set)

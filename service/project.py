@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class ProjectError(RuntimeError):
     """The work can't go on; `str()` is one sentence."""
 
 
-class Project:
+class Project(ABC):
     """A folder with `data/`, the run with its bundle `model/`, the catalogue `index/` and `scores.json`.
 
     Each step leaves out what is already there, so a second time answers at once and an interrupted one goes on.
@@ -46,9 +47,9 @@ class Project:
         self.rows_file = out / "data" / "rows.csv"
         self.model, self.index, self.scores = out / "model", out / "index", out / "scores.json"
 
+    @abstractmethod
     def make_data(self) -> None:
         """Make `data/rows.csv`."""
-        raise NotImplementedError
 
     def make(self) -> None:
         """Data, model, scores, catalogue: whatever is missing."""
@@ -61,7 +62,7 @@ class Project:
 
     def _train(self) -> None:
         run = RunFolder(self.out)
-        begun = run.config.is_file()
+        begun = run.has_begun
         config = run.read_config() if begun else self.config
         data = self._open(config.image_size, config.sample_rate)
         self.say(f"2. training a model ({config.steps} steps of {config.batch_size} pairs)")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from training.data.parallel import cores
 from training.ranks import ALONE, Ranks
 
 AHEAD = 4  # batches that are gathered before they are needed
+Parts = TypeVar("Parts", "Items", "Batch")
+
 _PIECE = 2**28  # bytes copied to a GPU at once
 
 
@@ -44,11 +46,11 @@ class Items:
 
     def to(self, device: torch.device) -> Items:
         """The same on a device, on its way there where the tensors are pinned."""
-        return Items(*(None if x is None else x.to(device, non_blocking=True) for x in vars(self).values()))  # type: ignore[arg-type]
+        return _each(self, lambda x: x.to(device, non_blocking=True))
 
     def pinned(self) -> Items:
         """The same in memory that a GPU can fetch from by itself."""
-        return Items(*(None if x is None else x.pin_memory() for x in vars(self).values()))  # type: ignore[arg-type]
+        return _each(self, lambda x: x.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        return Batch(*(None if items is None else items.to(device) for items in vars(self).values()))  # type: ignore[arg-type]
+        return _each(self, lambda items: items.to(device))
 
     def pinned(self) -> Batch:
         """The same in pinned memory."""
-        return Batch(*(None if items is None else items.pinned() for items in vars(self).values()))  # type: ignore[arg-type]
+        return _each(self, lambda items: items.pinned())
 
 
 class Sampler:
@@ -141,7 +143,7 @@ class Feeder:
         self.images = _copy(data.images, device) if self.resident else None
         self.waves = _copy(data.waves, device) if self.resident else None
 
-    def batches(self, first: int, last: int) -> Iterator[Batch]:
+    def batches(self, first: int, last: int) -> Generator[Batch, None, None]:
         """The batches of the steps from `first` to before `last`, on the device."""
         if self.resident:
             for step in range(first, last):
@@ -225,6 +227,12 @@ def find_pools(data: PackedData) -> dict[str, npt.NDArray[np.int64]]:
         "unpaired sounds": np.flatnonzero(unpaired & sound),
         "unpaired images": np.flatnonzero(unpaired & image),
     }
+
+
+def _each(whole: Parts, change: Callable[[Any], Any]) -> Parts:
+    """Items or a batch with each part changed that is there."""
+    kind: Any = type(whole)
+    return kind(*(None if part is None else change(part) for part in vars(whole).values()))
 
 
 def _copy(array: npt.NDArray[Any], device: torch.device) -> Tensor:

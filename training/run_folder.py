@@ -10,6 +10,7 @@ from pathlib import Path
 from training.checkpoint import FIRST, Checkpoints
 from training.config import TrainingConfig
 from training.data.packed import PackedData
+from training.model.draft import replaced_file
 
 _BESIDE = ("data_fingerprint", "data")  # keys of config.json that are not the configuration's
 
@@ -53,14 +54,18 @@ class RunFolder:
         """The checkpoints, of which so many are kept."""
         return Checkpoints(self.path / "checkpoints", kept)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to go on from: a checkpoint past the first, or the bundle."""
+        return self.model.exists() or any(file.name != FIRST for file in self.checkpoints(1).files())
+
     def is_begun(self, config: TrainingConfig, data: PackedData, resume: bool) -> bool:
         """Whether the folder holds this run with a checkpoint to go on from. A run that never got to one gives way.
 
         Raises:
             RunError: it holds a run and `resume` is false, or another run, or something else.
         """
-        files = self.checkpoints(1).files()
-        begun = self.model.exists() or any(file.name != FIRST for file in files)
+        begun = self.has_begun
         if self.config.is_file():
             if begun and not resume:
                 raise RunError(
@@ -98,9 +103,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / "checkpoints" / FIRST).unlink(missing_ok=True)
-            draft = self.config.with_name(f".{self.config.name}")
-            draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            draft.replace(self.config)
+            with replaced_file(self.config) as draft:
+                draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise RunError(f"{self.path} can't be written ({error.strerror}); name another folder with --out") from None
 

@@ -123,6 +123,19 @@ def test_another_folder_does_not_take_a_projects_place(bma: Bma, videos: Path, t
     assert "was started with steps=8, not 9: leave out --preset and --set to go on with its own keys" in keys.stderr
 
 
+def test_keys_of_a_start_that_failed_may_be_corrected(bma: Bma, videos: Path, tmp_path: Path) -> None:
+    """As when a first batch did not fit into memory: there are keys then, and no checkpoint past the first."""
+    out = tmp_path / "mine"
+    assert create(bma, videos, out).returncode == 0
+    shutil.rmtree(out / "model")
+    for file in (out / "checkpoints").iterdir():
+        file.unlink()
+    keys = [part for key in (*TINY, "steps=4") for part in ("--set", key)]
+    done = bma("create", videos, out, "--preset", "demo", *keys, "--no-serve", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "(4 steps of 4 pairs)" in done.stdout
+
+
 def test_files_that_give_no_pairs_are_refused_in_one_sentence(bma: Bma, tmp_path: Path) -> None:
     save_video(tmp_path / "one" / "a.mp4", "red", seconds=2)
     done = create(bma, tmp_path / "one", tmp_path / "mine")

@@ -102,7 +102,7 @@ def test_only_a_few_batches_are_gathered_ahead_and_none_beyond_the_last(
     next(batches)
     next(batches)
     assert max(asked) < 2 + AHEAD
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     asked.clear()
     list(feeder.batches(0, 2))
     assert sorted(asked) == [0, 1]
