@@ -112,7 +112,7 @@ def measure_ceiling(data: PackedData, config: TrainingConfig, device: torch.devi
     """Samples a second of the step alone."""
     feeder = Feeder(data, config, device)
     batch = feeder.batch(0)
-    preprocessor = run.make_preprocessor(data, config.preprocess_config).to(device)
+    preprocessor = run.make_preprocessor(data, config.preprocess_config, feeder.pools["pairs"]).to(device)
     learner = Learner(config, preprocessor, Ranks(device=device))
     for step in range(warm_up + steps):
         if step == warm_up:

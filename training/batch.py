@@ -126,7 +126,7 @@ class Feeder:
         self.data, self.device, self.ranks = data, device, ranks
         self.samples = config.preprocess_config.window_samples
         self.waited = 0.0
-        self.pools = find_pools(data)
+        self.pools = choose_pools(data, config)
         pairs = "rows of split 'train' with both an image and a sound"
         self._require("pairs", pairs, "add pairs, or those of another data set with 'bma data join'")
         self.kinds = ["pairs"]
@@ -227,6 +227,20 @@ def find_pools(data: PackedData) -> dict[str, npt.NDArray[np.int64]]:
         "unpaired sounds": np.flatnonzero(unpaired & sound),
         "unpaired images": np.flatnonzero(unpaired & image),
     }
+
+
+def choose_pools(data: PackedData, config: TrainingConfig) -> dict[str, npt.NDArray[np.int64]]:
+    """Of `find_pools`' rows those that a run learns from. With one seed a smaller share is part of a larger one."""
+    return {
+        kind: _choose(rows, config.paired_share if kind == "pairs" else config.unpaired_share, (config.seed, number))
+        for number, (kind, rows) in enumerate(find_pools(data).items())
+    }
+
+
+def _choose(rows: npt.NDArray[np.int64], share: float, seed: tuple[int, int]) -> npt.NDArray[np.int64]:
+    if share == 1:
+        return rows
+    return np.sort(np.random.default_rng((*seed, 2)).permutation(rows)[: max(2, round(share * len(rows)))])
 
 
 def _each(whole: Parts, change: Callable[[Any], Any]) -> Parts:

@@ -12,6 +12,8 @@ from training.model.device import PRECISIONS
 
 UNPAIRED = ("none", "sounds", "images", "both")
 SECOND_VIEWS = ("single", "cyclic")
+MEMORY_INITS = ("normal", "matched")
+CLIP_MATES = ("positives", "negatives", "masked")
 SCHEDULES = ("constant", "cosine")
 
 
@@ -33,11 +35,19 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     schedule: str = "constant"  # or cosine, to zero over the run
     warmup: float = 0.0  # share of the run in which the learning rate rises from 0
     tau_l: float = 0.1  # temperature of the losses, Eq. 4 and 5
+    clip_mates: str = "positives"  # what items of the same clip are to each other, or negatives, or masked
+    decoupled: bool = False  # leave the positives out of the losses' denominator (Yeh et al. 2022)
+    memory_init: str = "normal"  # slots drawn from N(0, 1), or matched: later filled with the features of pairs
+    memory_start: float = 0.1  # share of the run at whose end memory_init=matched has filled the slots
 
+    paired_share: float = 1.0  # of the data set's pairs that are learned from, drawn by the seed
+    unpaired_share: float = 1.0  # of its unpaired sounds and of its unpaired images
     unpaired: str = "none"  # none, sounds, images or both
     unpaired_weight: float = 1.0  # factor on each L_unpair
     unpaired_ramp: float = 0.0  # share of the run in which that factor rises from 0
     second_view: str = "single"  # h of L_unpair's other view: single-hop as in Figure 4, or cyclic too
+    separate_statistics: bool = False  # batch norm's running statistics are those of pairs alone
+    unpaired_memory: str = "learned"  # or frozen: L_unpair does not move the slots
 
     spec_masks: int = 2  # SpecAugment: masks of each kind
     spec_frequency: int = 30  # widest, in mel bands
@@ -69,11 +79,12 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
         for key in ("learning_rate", "tau_l"):
             if getattr(self, key) <= 0:
                 raise ConfigError(f"'{key}' takes a number above 0, not {getattr(self, key)}")
-        for key in ("warmup", "unpaired_ramp"):
+        for key in ("warmup", "unpaired_ramp", "memory_start"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share from 0 to 1, not {getattr(self, key)}")
-        if not 0 < self.crop_scale <= 1:
-            raise ConfigError(f"'crop_scale' takes a share above 0 and at most 1, not {self.crop_scale}")
+        for key in ("crop_scale", "paired_share", "unpaired_share"):
+            if not 0 < getattr(self, key) <= 1:
+                raise ConfigError(f"'{key}' takes a share above 0 and at most 1, not {getattr(self, key)}")
         for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"'{key}' takes a number of at least 0, not {getattr(self, key)}")
@@ -81,6 +92,9 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
             ("unpaired", UNPAIRED),
             ("second_view", SECOND_VIEWS),
             ("schedule", SCHEDULES),
+            ("memory_init", MEMORY_INITS),
+            ("clip_mates", CLIP_MATES),
+            ("unpaired_memory", ("learned", "frozen")),
             ("precision", PRECISIONS),
         ):
             if getattr(self, key) not in choices:

@@ -75,7 +75,24 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         self.optimizer.step()
+        if self.config.memory_init == "matched":
+            self._fill_memory(step)
         return losses
+
+    @torch.no_grad()
+    def _fill_memory(self, step: int) -> None:
+        """In the last steps before `memory_start`, put the features of each step's pairs into the slots that follow:
+        both halves of a pair into linked slots."""
+        config, memory = self.config, self.model.memory
+        filled = -(-config.slots // config.batch_size)  # steps it takes
+        begin = max(0, round(config.memory_start * config.steps) - filled)
+        first = (step - begin) * config.batch_size
+        if not 0 <= first < config.slots:
+            return
+        f_v, f_s = (self.ranks.gather(f) for f in self.objective.features)
+        slots = slice(first, first + config.batch_size)
+        memory.visual[slots] = f_v[: config.slots - first]
+        memory.sound[slots] = f_s[: config.slots - first]
 
     @property
     def _compute(self) -> nn.Module:

@@ -9,7 +9,16 @@ from torch import Tensor
 from training.ranks import ALONE, Ranks
 
 
-def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float, ranks: Ranks = ALONE) -> Tensor:
+def contrastive_loss(
+    first: Tensor,
+    second: Tensor,
+    clip: Tensor,
+    tau_l: float,
+    ranks: Ranks = ALONE,
+    *,
+    clip_mates: str = "positives",
+    decoupled: bool = False,
+) -> Tensor:
     """Noise contrastive loss with the sum over all positives inside the logarithm.
 
     The 2N projections are compared by cosine; each one's positives are the others of its clip, its own counterpart
@@ -21,6 +30,9 @@ def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float, 
         clip: int64 `[N]`, equal numbers for rows of the same clip.
         tau_l: temperature.
         ranks: who has the other items of the batch; this one's are contrasted with those of all.
+        clip_mates: what the others of a clip are, the counterpart aside: `positives`, `negatives`, or `masked`, which
+            is neither.
+        decoupled: the denominator holds the negatives alone (Yeh et al. 2022, "Decoupled contrastive learning").
 
     Returns:
         The mean over the 2N projections, a float32 scalar (float64 for float64 inputs); the whole batch's loss is the
@@ -45,5 +57,13 @@ def contrastive_loss(first: Tensor, second: Tensor, clip: Tensor, tau_l: float, 
         itself = place[:, None] == torch.arange(len(everyone), device=z.device)[None, :]
         logits = (z @ everyone.T / tau_l).masked_fill(itself, -torch.inf)
         positive = (clips[:, None] == everyones_clips[None, :]) & ~itself
+        if clip_mates != "positives":
+            counterpart = ranks.rank * len(z) + (torch.arange(len(z), device=z.device) + len(first)) % len(z)
+            mates = positive.scatter(1, counterpart[:, None], False)
+            positive = positive & ~mates
+            if clip_mates == "masked":
+                logits = logits.masked_fill(mates, -torch.inf)
         numerator = torch.logsumexp(logits.masked_fill(~positive, -torch.inf), dim=1)
+        if decoupled:
+            logits = logits.masked_fill(positive, -torch.inf)
         return (torch.logsumexp(logits, dim=1) - numerator).mean()

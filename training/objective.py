@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -68,19 +71,25 @@ class Objective(nn.Module):
             images, log_mels = self.augment_image(images), self.augment_sound(log_mels)
         f_v, f_s = self.encode(images, "image"), self.encode(log_mels, "sound")
         h_v, h_s = self.model.represent(f_v, "image"), self.model.represent(f_s, "sound")
-        return {"loss_pair": self._contrast(h_v, h_s, pairs), **self.watch(f_v, f_s)}
+        z_v, z_s = self.model.project(h_v, "image"), self.model.project(h_s, "sound")
+        self.features = f_v.detach(), f_s.detach()
+        return {"loss_pair": self._contrast(z_v, z_s, pairs), **self.watch(f_v, f_s)}
 
     def unpaired(self, items: Items, modality: Modality) -> Tensor:
         """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop."""
         x = self._input(items, modality)
         augment = self.augment_sound if modality == "sound" else self.augment_image
-        first, second = self.encode(torch.cat((augment(x), augment(x))), modality).chunk(2)
-        h_first = self.model.cycle(first, modality)
-        if self.config.second_view == "cyclic":
-            h_second = self.model.cycle(second, modality)
-        else:
-            h_second = self.model.represent(second, modality)
-        return self._contrast(h_first, h_second, items)
+        with kept_statistics(self.model, self.config.separate_statistics):
+            f = self.encode(torch.cat((augment(x), augment(x))), modality)
+        with frozen(self.model.memory, self.config.unpaired_memory == "frozen"):
+            first, second = f.chunk(2)
+            h_first = self.model.cycle(first, modality)
+            if self.config.second_view == "cyclic":
+                h_second = self.model.cycle(second, modality)
+            else:
+                h_second = self.model.represent(second, modality)
+        z_first, z_second = self.model.project(h_first, modality), self.model.project(h_second, modality)
+        return self._contrast(z_first, z_second, items)
 
     def encode(self, x: Tensor, modality: Modality) -> Tensor:
         """f of a batch, the convolutions in the run's precision."""
@@ -106,9 +115,16 @@ class Objective(nn.Module):
             watched[f"recalled_norm_{modality}"] = (recalled.norm(dim=1) / f.norm(dim=1).clamp(min=1e-12)).mean()
         return watched
 
-    def _contrast(self, h_first: Tensor, h_second: Tensor, items: Items) -> Tensor:
-        z_first, z_second = self.model.project(h_first), self.model.project(h_second)
-        return contrastive_loss(z_first, z_second, items.clip, self.config.tau_l, self.ranks)
+    def _contrast(self, z_first: Tensor, z_second: Tensor, items: Items) -> Tensor:
+        return contrastive_loss(
+            z_first,
+            z_second,
+            items.clip,
+            self.config.tau_l,
+            self.ranks,
+            clip_mates=self.config.clip_mates,
+            decoupled=self.config.decoupled,
+        )
 
     def _input(self, items: Items, modality: Modality) -> Tensor:
         if modality == "image":
@@ -116,3 +132,30 @@ class Objective(nn.Module):
             return self.preprocessor.image(items.images)
         assert items.windows is not None
         return self.preprocessor.sound(items.windows)
+
+
+@contextmanager
+def kept_statistics(model: nn.Module, kept: bool) -> Iterator[None]:
+    """Batch norms use the batch's own statistics, as in any training step, but do not add them to the running ones."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)] if kept else []
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+@contextmanager
+def frozen(module: nn.Module, really: bool) -> Iterator[None]:
+    """No gradient reaches the module's parameters."""
+    parameters = list(module.parameters()) if really else []
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchaudio
 import torchvision
 
 from training.allocator import keep_freed_memory
-from training.batch import Feeder, find_pools
+from training.batch import Feeder
 from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import Features
@@ -107,7 +108,7 @@ class _Loop:
         self, data: PackedData, feeder: Feeder, folder: RunFolder, config: TrainingConfig, ranks: Ranks
     ) -> None:
         self.data, self.feeder, self.folder, self.config, self.ranks = data, feeder, folder, config, ranks
-        self.preprocessor = make_preprocessor(data, config.preprocess_config).to(ranks.device)
+        self.preprocessor = make_preprocessor(data, config.preprocess_config, feeder.pools["pairs"]).to(ranks.device)
         self.checkpoints = folder.checkpoints(config.keep_checkpoints)
         self.learner = Learner(config, self.preprocessor, ranks, fresh=not self.checkpoints.files())
 
@@ -181,7 +182,7 @@ class _Loop:
         return bundle
 
     def _provenance(self) -> dict[str, object]:
-        pools = find_pools(self.data)
+        pools = self.feeder.pools
         return {
             "preset": self.config.preset,
             "seed": self.config.seed,
@@ -213,10 +214,9 @@ def fit_heads(features: Features) -> dict[Modality, ClassHead]:
     return heads
 
 
-def make_preprocessor(data: PackedData, config: PreprocessConfig) -> Preprocessor:
-    """A preprocessor with the mean and deviation of the training pairs' log-mels (of 2,048 sounds spread evenly,
-    where there are more; all windows of each)."""
-    pairs = find_pools(data)["pairs"]
+def make_preprocessor(data: PackedData, config: PreprocessConfig, pairs: npt.NDArray[np.int64]) -> Preprocessor:
+    """A preprocessor with the mean and deviation of the log-mels of pairs, given by their row numbers (of 2,048 sounds
+    spread evenly, where there are more; all windows of each)."""
     sounds = np.unique(data.index[pairs, 1])
     if len(sounds) > STATISTICS_SOUNDS:
         sounds = sounds[np.linspace(0, len(sounds) - 1, STATISTICS_SOUNDS).round().astype(int)]

@@ -40,8 +40,9 @@ def test_augmentations_draw_the_same_as_on_a_cpu(augment: Callable[[torch.Tensor
 @pytest.mark.parametrize("resident", [True, False])
 def test_a_step_never_waits_for_the_device(tiny_data: PackedData, tiny_config: TinyConfig, resident: bool) -> None:
     config = tiny_config(unpaired="both", paired_augment=True, precision="bf16")
-    learner = Learner(config, make_preprocessor(tiny_data, config.preprocess_config).to(GPU), Ranks(device=GPU))
     feeder = Feeder(tiny_data, config, GPU)
+    preprocessor = make_preprocessor(tiny_data, config.preprocess_config, feeder.pools["pairs"]).to(GPU)
+    learner = Learner(config, preprocessor, Ranks(device=GPU))
     if not resident:
         feeder.resident, feeder.images, feeder.waves = False, None, None
     for step, batch in enumerate(feeder.batches(0, 6)):

@@ -13,7 +13,7 @@ import torch
 import training.learner
 import training.log
 import training.run
-from training.batch import DataError, Feeder
+from training.batch import DataError, Feeder, find_pools
 from training.checkpoint import Checkpoints
 from training.config import TrainingConfig
 from training.data.pack import open_data
@@ -355,7 +355,7 @@ def test_log_mels_of_the_training_pairs_are_normalised(tiny_data: PackedData, ti
     from training.model.preprocess import windows
 
     config = tiny_config().preprocess_config
-    preprocessor = make_preprocessor(tiny_data, config)
+    preprocessor = make_preprocessor(tiny_data, config, find_pools(tiny_data)["pairs"])
     pairs = [sound for row, (_, sound) in zip(tiny_data.rows, tiny_data.index, strict=True) if row.is_pair]
     cut = [windows(torch.from_numpy(np.array(tiny_data.wave(sound))), config.window_samples) for sound in pairs]
     log_mels = preprocessor.sound(torch.cat(cut))

@@ -95,18 +95,18 @@ class Embedder:
     def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> Embedding:
         """Embed N images in the packed form, uint8 `[3, S, S]` each."""
         if not len(images):
-            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
+            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels), "image")
         h = []
         for start in range(0, len(images), self.batch_size):
             pixels = torch.from_numpy(np.stack(images[start : start + self.batch_size])).to(self.device)
             h.append(self._represent(self.preprocessor.image(pixels), "image"))
-        return self._embedding(torch.cat(h))
+        return self._embedding(torch.cat(h), "image")
 
     def embed_sounds(self, waves: Sequence[npt.NDArray[np.int16]]) -> Embedding:
         """Embed N sounds in the packed form, int16 `[L]` each of its own length; h is the mean over a sound's
         windows."""
         if not len(waves):
-            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels))
+            return self._embedding(torch.empty(0, 2 * self.bundle.model.config.channels), "sound")
         counts = [0] * len(waves)
 
         def cut() -> Iterator[Tensor]:
@@ -119,7 +119,7 @@ class Embedder:
         while batch := list(islice(windows, self.batch_size)):
             h.append(self._represent(self.preprocessor.sound(torch.stack(batch).to(self.device)), "sound"))
         per_sound = torch.cat(h).split(counts)
-        return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]))
+        return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]), "sound")
 
     def classify(self, h: npt.NDArray[np.float32], modality: Modality) -> npt.NDArray[np.float32]:
         """Class probabilities of representations `[N, 2c]`: float32 `[N, classes]`, in the order of `labels`.
@@ -143,9 +143,9 @@ class Embedder:
                 f = self.model.encode(x, modality)
             return self.model.represent(f, modality)
 
-    def _embedding(self, h: Tensor) -> Embedding:
+    def _embedding(self, h: Tensor, modality: Modality) -> Embedding:
         with torch.inference_mode():
-            z = F.normalize(self.model.project(h.to(self.device)), dim=1)
+            z = F.normalize(self.model.project(h.to(self.device), modality), dim=1)
             return Embedding(h.cpu().numpy(), z.cpu().numpy())
 
 

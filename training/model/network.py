@@ -25,14 +25,22 @@ class BMAModel(nn.Module):
         self.image_encoder = image_encoder(c)
         self.sound_encoder = sound_encoder(c)
         self.memory = BimodalMemory(config.slots, c, config.tau_m)
-        # Linear-ReLU-Linear without batch norm, one for both modalities (SimCLR's head)
-        self.projection = nn.Sequential(nn.Linear(2 * c, c), nn.ReLU(), nn.Linear(c, config.projection_dim))
+        if config.standardise:
+            self.image_norm, self.sound_norm = (nn.BatchNorm1d(c, affine=False) for _ in range(2))
+        self.projection = self._head()  # of both modalities, or of images
+        if config.separate_heads:
+            self.sound_projection = self._head()
 
     def encode(self, x: Tensor, modality: Modality) -> Tensor:
         """f: images float `[N, 3, H, W]` in [0, 1], or log-mels float `[N, 1, mels, frames]`, to float32 `[N, c]`."""
         encoder = self.image_encoder if modality == "image" else self.sound_encoder
         f: Tensor = encoder(x)
-        return f if f.dtype == torch.float64 else f.float()
+        f = f if f.dtype == torch.float64 else f.float()
+        if not self.config.standardise:
+            return f
+        norm = self.image_norm if modality == "image" else self.sound_norm
+        standardised: Tensor = norm(f)
+        return standardised
 
     def recall(self, query: Tensor, modality: Modality) -> Tensor:
         """What the memory answers to a query of `modality` `[N, c]`: `[N, c]` of the other one (Eq. 3)."""
@@ -54,10 +62,16 @@ class BMAModel(nn.Module):
         returned = self.recall(recalled, other(modality))
         return torch.cat((returned, recalled) if modality == "image" else (recalled, returned), dim=1)
 
-    def project(self, h: Tensor) -> Tensor:
-        """z of a representation."""
+    def project(self, h: Tensor, modality: Modality) -> Tensor:
+        """z of the representation of an input of `modality`."""
         if self.config.normalise_halves:
             visual, sound = h.chunk(2, dim=1)
             h = torch.cat((F.normalize(visual, dim=1), F.normalize(sound, dim=1)), dim=1)
-        z: Tensor = self.projection(h)
+        own = modality == "sound" and self.config.separate_heads
+        z: Tensor = self.sound_projection(h) if own else self.projection(h)
         return z if z.dtype == torch.float64 else z.float()
+
+    def _head(self) -> nn.Sequential:
+        """Linear-ReLU-Linear without batch norm (SimCLR's head)."""
+        c = self.config.channels
+        return nn.Sequential(nn.Linear(2 * c, c), nn.ReLU(), nn.Linear(c, self.config.projection_dim))

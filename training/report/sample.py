@@ -75,7 +75,7 @@ def take_sample(data: PackedData, embedder: Embedder, split: str, modality: Moda
     answers = [_ask(embedder, data, part, modality) for part in track(parts, f"asking with {modality}s", unit="batch")]
     h, weights, queries, entropies, first = (np.concatenate(column) for column in zip(*answers, strict=True))
     with torch.inference_mode():
-        z = F.normalize(bundle.model.project(torch.from_numpy(h)), dim=1).numpy()
+        z = F.normalize(bundle.model.project(torch.from_numpy(h), modality), dim=1).numpy()
     return Sample(modality, items, len(found.numbers), z, weights, queries, entropies, first)
 
 

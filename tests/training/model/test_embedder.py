@@ -119,7 +119,7 @@ def test_a_long_sound_is_the_mean_of_its_windows(embedder: Embedder, waves: list
     windows = embedder.embed_sounds(pieces)
     whole = embedder.embed_sounds([long])
     np.testing.assert_allclose(whole.h[0], windows.h.mean(axis=0), atol=1e-4)
-    z = embedder.bundle.model.project(torch.from_numpy(windows.h.mean(axis=0, keepdims=True))).numpy()
+    z = embedder.bundle.model.project(torch.from_numpy(windows.h.mean(axis=0, keepdims=True)), "sound").numpy()
     np.testing.assert_allclose(whole.z, z / np.linalg.norm(z), atol=1e-4)
     mean_z = windows.z.mean(axis=0)
     assert np.abs(whole.z[0] - mean_z / np.linalg.norm(mean_z)).max() > 1e-3

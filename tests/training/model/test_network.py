@@ -60,7 +60,8 @@ def test_cyclic_addressing_of_an_image_goes_to_sounds_and_back(make: Make) -> No
     assert torch.equal(model.cycle(f_v, "image"), torch.cat((f_v_mem, f_s_mem), dim=1))
 
 
-def test_the_head_is_linear_relu_linear_without_batch_norm(make: Make) -> None:
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_head_is_linear_relu_linear_without_batch_norm(make: Make, modality: Modality) -> None:
     model = make(projection_dim=24)
     first, activation, last = model.projection
     assert isinstance(first, nn.Linear)
@@ -68,8 +69,8 @@ def test_the_head_is_linear_relu_linear_without_batch_norm(make: Make) -> None:
     assert isinstance(last, nn.Linear)
     h = torch.randn(5, 32, dtype=torch.float64)
     expected = (h @ first.weight.T + first.bias).clamp(min=0) @ last.weight.T + last.bias
-    torch.testing.assert_close(model.project(h), expected)
-    assert model.project(h).shape == (5, 24)
+    torch.testing.assert_close(model.project(h, modality), expected)
+    assert model.project(h, modality).shape == (5, 24)
 
 
 def test_one_head_serves_both_modalities(make: Make) -> None:
@@ -78,7 +79,7 @@ def test_one_head_serves_both_modalities(make: Make) -> None:
     assert len(heads) == 2
     for modality in MODALITIES:
         model.zero_grad()
-        model.project(model.represent(feature(model), modality)).sum().backward()
+        model.project(model.represent(feature(model), modality), modality).sum().backward()
         assert all(head.weight.grad is not None and head.weight.grad.abs().sum() > 0 for head in heads)
 
 
@@ -89,7 +90,7 @@ def test_a_whole_pass_has_the_sizes_of_the_configuration(make: Make, modality: M
     h = model.represent(f, modality)
     assert f.shape == (3, 16)
     assert h.shape == (3, 32)
-    assert model.project(h).shape == (3, 128)
+    assert model.project(h, modality).shape == (3, 128)
     assert f.dtype == h.dtype == torch.float32
 
 
@@ -125,13 +126,14 @@ def test_without_memory_the_recalled_half_is_zero(make: Make) -> None:
     assert torch.equal(model.represent(f, "sound"), torch.cat((zeros, f), dim=1))
 
 
-def test_normalised_halves_change_the_projection_but_not_h(make: Make) -> None:
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_normalised_halves_change_the_projection_but_not_h(make: Make, modality: Modality) -> None:
     plain, normalised = make(), make(normalise_halves=True)
     f = feature(plain)
     assert torch.equal(plain.represent(f, "image"), normalised.represent(f, "image"))
     h = torch.cat((3 * f, f / 7), dim=1)
     halves = torch.cat((f / f.norm(dim=1, keepdim=True), f / f.norm(dim=1, keepdim=True)), dim=1)
-    torch.testing.assert_close(normalised.project(h), plain.project(halves))
+    torch.testing.assert_close(normalised.project(h, modality), plain.project(halves, modality))
 
 
 def test_the_papers_sizes() -> None:
