@@ -27,25 +27,47 @@ class Labelled:
     labels: Tensor
 
 
-def fit_head(train: Labelled, names: Sequence[str], val: Labelled | None = None) -> ClassHead:
+@dataclass(frozen=True)
+class Probe:
+    """A fitted linear probe.
+
+    Attributes:
+        head: for the raw features (the standardisation is folded into its weights), float32.
+        strength: of its regularisation.
+    """
+
+    head: ClassHead
+    strength: float
+
+
+def fit_probe(train: Labelled, names: Sequence[str], val: Labelled | None = None) -> Probe:
     """Fit a linear classifier, its regularisation chosen on `val` (the middle strength where there is none).
 
     Minimises mean cross-entropy + strength / 2 * |W|^2 on features standardised by the training set, with L-BFGS in
     float64. Ties on `val` go to the stronger regularisation.
-
-    Returns:
-        A head for the raw features (the standardisation is folded into its weights), float32.
     """
     problem = _Problem(train, names)
     if val is None or not len(val.labels):
-        return problem.solve(STRENGTHS[len(STRENGTHS) // 2])
-    heads = [problem.solve(strength) for strength in reversed(STRENGTHS)]  # each starts from the one before
-    return max(heads, key=lambda head: accuracy(head, val))
+        middle = STRENGTHS[len(STRENGTHS) // 2]
+        return Probe(problem.solve(middle), middle)
+    # each starts from the one before
+    probes = [Probe(problem.solve(strength), strength) for strength in reversed(STRENGTHS)]
+    return max(probes, key=lambda probe: accuracy(probe.head, val))
+
+
+def fit_head(train: Labelled, names: Sequence[str], val: Labelled | None = None) -> ClassHead:
+    """The head that `fit_probe` finds."""
+    return fit_probe(train, names, val).head
+
+
+def predict(head: ClassHead, features: Tensor) -> Tensor:
+    """The class that the head ranks first: float `[N, d]` to int64 `[N]`."""
+    return head.logits(features).argmax(dim=1)
 
 
 def accuracy(head: ClassHead, data: Labelled) -> float:
     """Share of items whose class the head ranks first."""
-    return float((head.logits(data.features).argmax(dim=1) == data.labels).float().mean())
+    return float((predict(head, data.features) == data.labels).double().mean())
 
 
 class _Problem:

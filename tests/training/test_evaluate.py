@@ -1,164 +1,25 @@
-"""Scores against brute force on small arrays, and the shape of a whole evaluation."""
+"""The shape of a whole evaluation, and what it takes from its parts."""
 
 import json
-import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 from training.data.pack import open_data
 from training.data.packed import PackedData
 from training.data.rows import Row, read_rows, write_rows
-from training.evaluate import (
-    EvaluationError,
-    choose_k,
-    clip_accuracy,
-    evaluate,
-    knn_accuracy,
-    raw_probe,
-    retrieval_scores,
-)
+from training.evaluate import EvaluationError, clip_right, evaluate, measure, raw_probe
 from training.features import Features
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
+from training.model.memory import Modality
 from training.probe import Labelled
-
-Vectors = npt.NDArray[np.float32]
-
-
-def unit(rng: np.random.Generator, n: int, d: int = 4) -> Vectors:
-    vectors = rng.normal(size=(n, d))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def brute_force(
-    queries: Vectors, targets: Vectors, query_labels: list[str], target_labels: list[str]
-) -> dict[str, float]:
-    hits = dict.fromkeys(range(1, 6), 0)
-    precisions, chances = [], []
-    for query, label in zip(queries, query_labels, strict=True):
-        scored = sorted(((float(np.dot(query, target)), -place) for place, target in enumerate(targets)), reverse=True)
-        right = [target_labels[-place] == label for _, place in scored]
-        for k in hits:
-            hits[k] += any(right[:k])
-        found, precision = 0, []
-        for rank, is_right in enumerate(right, start=1):
-            if is_right:
-                found += 1
-                precision.append(found / rank)
-        precisions.append(sum(precision) / len(precision) if precision else 0.0)
-        chances.append(sum(right) / len(right))
-    n = len(queries)
-    return {
-        **{f"hit@{k}": count / n for k, count in hits.items()},
-        "map": sum(precisions) / n,
-        "chance": sum(chances) / n,
-    }
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_retrieval_is_what_brute_force_counts(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    queries, targets = unit(rng, 17), unit(rng, int(rng.integers(1, 30)))
-    query_labels = [str(label) for label in rng.integers(0, 5, len(queries))]
-    target_labels = [str(label) for label in rng.integers(0, 4, len(targets))]  # class 4 has no target
-    scores = retrieval_scores(queries, targets, query_labels, target_labels)
-    assert scores == pytest.approx(brute_force(queries, targets, query_labels, target_labels))
-
-
-@pytest.mark.parametrize(("q", "t"), [(256, 40), (257, 40), (700, 1), (1, 300)])
-def test_parts_of_the_queries_score_as_all_at_once(q: int, t: int) -> None:
-    rng = np.random.default_rng(q)
-    # of whole numbers, so that every part has the same products, and many ties
-    queries, targets = (rng.integers(-1, 2, (n, 5)).astype(np.float32) for n in (q, t))
-    query_labels, target_labels = ([f"class {label}" for label in rng.integers(0, 7, n)] for n in (q, t))
-    right = np.array(query_labels)[:, None] == np.array(target_labels)[None, :]
-    ranked = np.take_along_axis(right, np.argsort(-(queries @ targets.T), axis=1, kind="stable"), axis=1)
-    precision = np.cumsum(ranked, axis=1) / np.arange(1, t + 1)
-    average = (precision * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
-    assert retrieval_scores(queries, targets, query_labels, target_labels) == {
-        **{f"hit@{k}": ranked[:, :k].any(axis=1).mean() for k in range(1, 6)},
-        "map": average.mean(),
-        "chance": right.mean(),
-    }
-
-
-def test_retrieval_never_holds_all_queries_by_all_targets() -> None:
-    rng = np.random.default_rng(0)
-    vectors, labels = unit(rng, 3000), [str(label) for label in rng.integers(0, 9, 3000)]
-    tracemalloc.start()
-    retrieval_scores(vectors, vectors, labels, labels)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 3000 * 3000 * 4  # bytes of the similarities alone
-
-
-def test_perfect_and_opposite_retrieval() -> None:
-    vectors = np.eye(3, dtype=np.float32)
-    labels = ["a", "b", "c"]
-    scores = retrieval_scores(vectors, vectors, labels, labels)
-    assert all(scores[key] == 1.0 for key in scores if key != "chance")
-    assert scores["chance"] == pytest.approx(1 / 3)
-    worst = retrieval_scores(-vectors, vectors, labels, labels)
-    assert (worst["hit@1"], worst["hit@2"], worst["hit@3"]) == (0.0, 0.0, 1.0)
-    assert worst["map"] == pytest.approx(1 / 3)
-
-
-def test_ties_go_to_the_earlier_target() -> None:
-    rng = np.random.default_rng(0)
-    query, targets = np.ones((1, 1), np.float32), rng.integers(0, 3, (500, 1)).astype(np.float32)
-    labels = [str(label) for label in rng.integers(0, 9, 500)]
-    for label in "012":
-        expected = brute_force(query, targets, [label], labels)
-        assert retrieval_scores(query, targets, [label], labels) == pytest.approx(expected)
-
-
-def labelled(rng: np.random.Generator, n: int, classes: int = 3) -> Labelled:
-    labels = torch.from_numpy(rng.integers(0, classes, n))
-    features = torch.from_numpy(rng.normal(size=(n, 5)) * rng.uniform(0.1, 9, (n, 1)))
-    features[:, 0] += labels * 2
-    return Labelled(features.float(), labels)
-
-
-def brute_knn(train: Labelled, test: Labelled, k: int) -> float:
-    right = 0
-    for x, label in zip(test.features.numpy(), test.labels.tolist(), strict=True):
-        similarity = [float(x @ y / np.linalg.norm(x) / np.linalg.norm(y)) for y in train.features.numpy()]
-        nearest = sorted(range(len(similarity)), key=lambda place: -similarity[place])[:k]
-        votes = [0.0] * 10
-        for place in nearest:
-            votes[int(train.labels[place])] += similarity[place] + 1
-        right += votes.index(max(votes)) == label
-    return right / len(test.labels)
-
-
-@pytest.mark.parametrize("k", [1, 3, 5, 20])
-def test_knn_is_what_brute_force_votes(k: int) -> None:
-    rng = np.random.default_rng(k)
-    train, test = labelled(rng, 40), labelled(rng, 60)
-    assert knn_accuracy(train, test, k) == pytest.approx(brute_knn(train, test, k))
-
-
-def test_the_number_of_neighbours_is_the_best_on_val() -> None:
-    rng = np.random.default_rng(0)
-    train, val = labelled(rng, 40), labelled(rng, 60)
-    accuracies = {k: brute_knn(train, val, k) for k in (1, 3, 5, 10, 20)}
-    best = max(accuracies.values())
-    assert choose_k(train, val) == min(k for k, accuracy in accuracies.items() if accuracy == best)
-
-
-def test_without_val_there_are_five_neighbours_or_as_many_as_there_are() -> None:
-    empty = Labelled(torch.empty(0, 5), torch.empty(0, dtype=torch.long))
-    rng = np.random.default_rng(0)
-    assert choose_k(labelled(rng, 40), empty) == 5
-    assert choose_k(labelled(rng, 4), empty) == 4
-    assert choose_k(labelled(rng, 4), labelled(rng, 10)) in (1, 3)
+from training.retrieval import retrieval_scores
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -169,18 +30,18 @@ def test_a_files_class_has_the_highest_mean_probability(seed: int) -> None:
     classes = rng.integers(0, 3, 9)
     test = Labelled(torch.from_numpy(rng.normal(size=(40, 5))).float(), torch.from_numpy(classes[files]))
     right = []
-    for file in set(files):
+    for file in dict.fromkeys(files):
         segments = [place for place, other in enumerate(files) if other == file]
         logits = [head.weight.double().numpy() @ test.features[place].double().numpy() for place in segments]
         probabilities = [np.exp(row) / np.exp(row).sum() for row in logits]
         right.append(np.mean(probabilities, axis=0).argmax() == classes[file])
-    assert clip_accuracy(head, test, files) == pytest.approx(np.mean(right))
+    assert clip_right(head, test, files).tolist() == right
 
 
 def test_one_sure_segment_outvotes_two_that_lean_the_other_way() -> None:
     head = ClassHead(torch.eye(2), torch.zeros(2), ("a", "b"))
     test = Labelled(torch.tensor([[4.0, 0.0], [0.0, 0.4], [0.0, 0.4], [0.0, 1.0]]), torch.tensor([0, 0, 0, 1]))
-    assert clip_accuracy(head, test, ["x", "x", "x", "y"]) == 1.0
+    assert clip_right(head, test, ["x", "x", "x", "y"]).tolist() == [True, True]
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +51,9 @@ def features(tiny_run: Path, tiny_data: PackedData) -> Features:
 
 def test_the_keys_of_an_evaluation(features: Features) -> None:
     scores = evaluate(features)
-    retrieval = {"hit@1", "hit@2", "hit@3", "hit@4", "hit@5", "map", "chance"}
+    retrieval = (
+        {f"hit@{k}" for k in range(1, 6)} | {f"recall@{k}" for k in (1, 5, 10)} | {"map", "median_rank", "chance"}
+    )
     assert {key: set(part) for key, part in scores.items()} == {
         "image": {"probe", "knn"},
         "sound": {"probe", "knn"},
@@ -206,7 +69,9 @@ def test_the_keys_of_an_evaluation(features: Features) -> None:
         "sound_val": 3,
         "sound_test": 6,
     }
-    assert all(0 <= value <= 1 for key, part in scores.items() if key != "n" for value in part.values())
+    shares = [value for key in scores if key != "n" for name, value in scores[key].items() if name != "median_rank"]
+    assert all(0 <= value <= 1 for value in shares)
+    assert 1 <= scores["sound_to_image"]["median_rank"] <= 6
     assert scores["sound_to_image"]["chance"] == pytest.approx(1 / 3)
     json.dumps(scores)
 
@@ -220,8 +85,25 @@ def test_probes_of_an_easily_learned_set_are_good(features: Features) -> None:
 def test_retrieval_reads_z_of_the_test_split(features: Features) -> None:
     sounds, sound = features.split("test", "sound")
     images, image = features.split("test", "image")
-    expected = brute_force(sound.z, image.z, sounds.labels, images.labels)
-    assert evaluate(features)["sound_to_image"] == pytest.approx(expected)
+    expected = retrieval_scores(sound.z, image.z, sounds.labels, images.labels)
+    found = evaluate(features)["sound_to_image"]
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_every_score_is_the_mean_of_its_outcomes(features: Features) -> None:
+    measured = measure(features)
+    for part, names in {
+        **dict.fromkeys(("image", "sound"), ("probe", "knn")),
+        **dict.fromkeys(("sound_to_image", "image_to_sound"), (*(f"hit@{k}" for k in range(1, 6)), "map")),
+    }.items():
+        modality: Modality = "image" if part.startswith("image") else "sound"
+        clips = features.split("test", modality)[0].clips
+        for name in names:
+            outcome = measured.outcomes[f"{part}.{name}"]
+            assert outcome.values.dtype == np.float64
+            assert outcome.clips.dtype == np.int64
+            assert outcome.values.mean() == outcome.score == measured.scores[part][name]
+            assert outcome.clips.tolist() == clips.tolist()
 
 
 Relabel = Callable[[Callable[[Row], Row | Iterable[Row] | None]], PackedData]

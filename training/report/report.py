@@ -8,7 +8,6 @@ from pathlib import Path
 from training.data.pack import open_data
 from training.data.packed import PackedData, PackError
 from training.data.rows import RowsError
-from training.evaluate import retrieval_scores
 from training.model.bundle import MODALITIES, Bundle
 from training.model.embedder import Embedder
 from training.model.memory import Modality, other
@@ -16,6 +15,7 @@ from training.report.gallery import Answer, find_answers
 from training.report.record import Record, read_record
 from training.report.sample import Sample, choose_split, take_sample
 from training.report.usage import Slot, Usage, find_slots, measure_usage
+from training.retrieval import retrieval_scores
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import pytest
 
 from training.data.packed import PackedData
 from training.data.rows import Row, RowsError, write_rows
-from training.evaluate import retrieval_scores
 from training.model.bundle import load_bundle
 from training.report.record import ReportError, read_record
 from training.report.report import Report, gather
+from training.retrieval import retrieval_scores
 
 CopyRun = Callable[..., Path]
 
