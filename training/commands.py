@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data.commands import add_data_commands, say_unreadable
+from training.study.commands import add_study_command
 
 DATA_HELP = "a packed data set, a rows file, or the rows file's folder"
 
@@ -36,10 +36,15 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
     evaluate.add_argument("--probe", type=Path, metavar="DATA", help="fit and score the probes on this other data set")
     evaluate.add_argument("--raw", action="store_true", help="also probe raw 32 x 32 pixels and raw log-mels")
+    evaluate.add_argument(
+        "--classes", action="store_true", help="also print scores by class, and what is taken for which"
+    )
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     evaluate.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     evaluate.set_defaults(run=run_evaluate)
+
+    add_study_command(commands)
 
     report = commands.add_parser("report", help="write a run's page: curves, memory, retrieval, slots")
     report.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
@@ -122,6 +127,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from training.features import Features
     from training.model.bundle import MODALITIES
     from training.model.embedder import Embedder
+    from training.scoreboard import describe_scores, scores_json
 
     embedder = Embedder(arguments.bundle, arguments.device, arguments.precision, batch_size=128)
     config = embedder.preprocessor.config
@@ -136,7 +142,7 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         for modality in MODALITIES:
             if modality in scores:
                 scores[modality]["raw_probe"] = raw_probe(probe or data, modality)
-    print(json.dumps(scores, indent=2) if arguments.json else describe_scores(scores))
+    print(scores_json(scores) if arguments.json else describe_scores(scores, by_class=arguments.classes))
 
 
 def run_report(arguments: argparse.Namespace) -> None:
@@ -181,28 +187,3 @@ def run_embed(arguments: argparse.Namespace) -> None:
     with arguments.out.open("wb") as stream:
         np.savez(stream, name=names, modality=np.array(modalities), h=np.concatenate(h), z=np.concatenate(z))
     print(f"wrote h {list(np.concatenate(h).shape)} and z {list(np.concatenate(z).shape)} to {arguments.out}")
-
-
-def describe_scores(scores: dict[str, Any]) -> str:
-    """Scores as lines to read."""
-    lines = []
-    for modality in ("image", "sound"):
-        tested = scores.get("n", {}).get(f"{modality}_test", 0)
-        if modality in scores:
-            part = scores[modality]
-            raw = f", the same probe on raw inputs {part['raw_probe']:.3f}" if "raw_probe" in part else ""
-            clip = f", over whole files {part['probe_clip']:.3f}" if "probe_clip" in part else ""
-            scored = f"linear probe {part['probe']:.3f}{clip}{raw}, kNN {part['knn']:.3f}"
-            lines.append(f"{modality}: {scored} ({tested} to test)")
-        else:
-            lines.append(
-                f"{modality}: not scored; that takes labelled {modality}s in train, of two classes, and in test"
-            )
-    for way in ("sound_to_image", "image_to_sound"):
-        if way in scores:
-            part = scores[way]
-            hits = ", ".join(f"hit@{k} {part[f'hit@{k}']:.3f}" for k in range(1, 6))
-            lines.append(f"{way.replace('_to_', ' to ')}: {hits}, mAP {part['map']:.3f} (chance {part['chance']:.3f})")
-            if part["chance"] == 1:
-                lines[-1] += ": there is one class to retrieve, so this says nothing; add clips of the others"
-    return "\n".join(lines)

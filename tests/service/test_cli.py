@@ -29,6 +29,7 @@ COMMANDS = (
     *(("data", "prepare", kind) for kind in ("acivw", "dcase2018", "esc50", "folder", "kinetics400", "vggsound")),
     ("train",),
     ("evaluate",),
+    ("study",),
     ("report",),
     ("embed",),
     ("index",),

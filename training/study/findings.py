@@ -1,0 +1,177 @@
+"""What a study found: its arms' scores by seed, and the differences that its runs bear out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from training.study.bootstrap import Interval, Needed, Paired, bootstrap, needed
+from training.study.plan import Comparison, Study
+from training.study.runs import Result, Run, StudyError
+
+_AT_CHANCE = ("probe", "knn", "hit@1")  # what a part's `chance` is of
+
+
+@dataclass(frozen=True)
+class Score:
+    """An arm's score, by seed."""
+
+    by_seed: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(np.mean(list(self.by_seed.values())))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over seeds; not a number for one."""
+        return float(np.std(list(self.by_seed.values()), ddof=1)) if len(self.by_seed) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An arm's score less its baseline's.
+
+    Attributes:
+        comparison: which.
+        interval: of the difference.
+        seeds: that both have.
+        clips: that the test items are of.
+        items: test items.
+        needed: how large a test would settle it; None where it is settled, or there is nothing to settle.
+        verdict: `gain`, `loss`, `open`, `same` where both are the same runs, or `one seed`: nothing is claimed of one.
+    """
+
+    comparison: Comparison
+    interval: Interval
+    seeds: int
+    clips: int
+    items: int
+    needed: Needed | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study's results.
+
+    Attributes:
+        study: which.
+        runs: by arm and seed.
+        scores: by arm and score; a score that none of an arm's runs has is absent.
+        differences: those whose arms both have the score for a common seed.
+        chance: by score, where it is known.
+        missing: arm and seed of runs without a result.
+    """
+
+    study: Study
+    runs: Mapping[str, Mapping[int, Run]]
+    scores: Mapping[str, Mapping[str, Score]]
+    differences: list[Difference]
+    chance: Mapping[str, float]
+    missing: list[tuple[str, int]]
+
+    def difference(self, arm: str, score: str) -> Difference | None:
+        """The arm's first one in that score."""
+        found = (one for one in self.differences if one.comparison.arm == arm and one.comparison.score == score)
+        return next(found, None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        arms = {
+            arm.name: {
+                "method": arm.method,
+                "keys": dict(arm.keys),
+                "series": arm.series,
+                "at": arm.at,
+                "config": {
+                    key: value
+                    for key, value in next(iter(self.runs[arm.name].values())).config.to_dict().items()
+                    if key != "seed"
+                },
+                "runs": {str(seed): run.folder.name for seed, run in self.runs[arm.name].items()},
+                "scores": {
+                    name: {
+                        "seeds": {str(seed): value for seed, value in score.by_seed.items()},
+                        "mean": score.mean,
+                        "sd": None if math.isnan(score.deviation) else score.deviation,
+                    }
+                    for name, score in self.scores[arm.name].items()
+                },
+            }
+            for arm in self.study.arms
+        }
+        differences = [
+            {**asdict(one.comparison), **asdict(one.interval)}
+            | {key: getattr(one, key) for key in ("verdict", "seeds", "clips", "items")}
+            | {"needed": asdict(one.needed) if one.needed else None}
+            for one in self.differences
+        ]
+        missing = [{"arm": arm, "seed": seed} for arm, seed in self.missing]
+        return {"chance": dict(self.chance), "arms": arms, "differences": differences, "missing": missing}
+
+
+def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = "") -> Findings:
+    """Read the results that are on disk, those with probes on the data set of a fingerprint where one is given.
+
+    Raises:
+        StudyError: one can't be read, or runs were scored on different test items.
+    """
+    results: dict[str, dict[int, Result]] = {
+        arm: {seed: run.read(probe) for seed, run in by_seed.items() if run.is_measured(probe)}
+        for arm, by_seed in runs.items()
+    }
+    scores = {
+        arm: {
+            name: Score(values)
+            for name in study.scores
+            if (values := {s: float(r.outcomes[name].values.mean()) for s, r in found.items() if name in r.outcomes})
+        }
+        for arm, found in results.items()
+    }
+    differences = [
+        difference
+        for comparison in study.comparisons
+        if (difference := _compare(comparison, runs, results[comparison.arm], results[comparison.baseline]))
+    ]
+    chance = {}
+    for found in results.values():
+        for result in found.values():
+            for name in study.scores:
+                part, _, what = name.partition(".")
+                known = result.scores.get(part, {}).get("chance")
+                if known is not None and what in _AT_CHANCE:
+                    chance[name] = float(known)
+    missing = [(arm, seed) for arm, by_seed in runs.items() for seed in by_seed if seed not in results[arm]]
+    return Findings(study, runs, scores, differences, chance, missing)
+
+
+def _compare(
+    comparison: Comparison,
+    runs: Mapping[str, Mapping[int, Run]],
+    arm: Mapping[int, Result],
+    baseline: Mapping[int, Result],
+) -> Difference | None:
+    name = comparison.score
+    seeds = [s for s in arm if s in baseline and name in arm[s].outcomes and name in baseline[s].outcomes]
+    if not seeds:
+        return None
+    pairs = [(arm[seed].outcomes[name], baseline[seed].outcomes[name]) for seed in seeds]
+    clips = pairs[0][0].clips
+    for seed, pair in zip(seeds, pairs, strict=True):
+        if not all(np.array_equal(one.clips, clips) for one in pair):
+            raise StudyError(
+                f"{runs[comparison.arm][seed].folder} and {runs[comparison.baseline][seed].folder} were scored on "
+                "different test items; delete their scores to measure them again"
+            )
+    paired = Paired.of(np.stack([one.values - other.values for one, other in pairs]), clips)
+    interval = bootstrap(paired)
+    same = all(runs[comparison.arm][seed].folder == runs[comparison.baseline][seed].folder for seed in seeds)
+    verdict = "same" if same else "one seed" if len(seeds) == 1 else interval.verdict
+    settles = needed(paired) if verdict in ("open", "one seed") else None
+    return Difference(comparison, interval, len(seeds), len(paired.counts), len(clips), settles, verdict)
