@@ -35,8 +35,10 @@ def recall(f: Tensor, key: Tensor, value: Tensor, tau_m: float) -> Tensor:
     return result
 
 
-def contrastive(first: Tensor, second: Tensor, clip: list[int], tau_l: float) -> Tensor:
-    """L_pair of z^v, z^s `[N, d]` (Eq. 4), and L_unpair of z^{v,s}, z^{s,v} (Eq. 5)."""
+def contrastive(
+    first: Tensor, second: Tensor, clip: list[int], tau_l: float, mates: str = "positives", decoupled: bool = False
+) -> Tensor:
+    """L_pair of z^v, z^s `[N, d]` (Eq. 4), and L_unpair of z^{v,s}, z^{s,v} (Eq. 5); and what may be done otherwise."""
     z = [*first, *second]
     clips = [*clip, *clip]
     total = torch.zeros((), dtype=torch.float64)
@@ -46,10 +48,16 @@ def contrastive(first: Tensor, second: Tensor, clip: list[int], tau_l: float) ->
         for j in range(len(z)):
             if j == i:
                 continue
+            is_counterpart = j % len(first) == i % len(first)
+            is_mate = clips[j] == clips[i] and not is_counterpart
+            if is_mate and mates == "masked":
+                continue
             term = torch.exp(cosine(z[i], z[j]) / tau_l)
-            denominator = denominator + term
-            if clips[j] == clips[i]:
+            is_positive = is_counterpart or (is_mate and mates == "positives")
+            if is_positive:
                 numerator = numerator + term
+            if not (is_positive and decoupled):
+                denominator = denominator + term
         total = total - torch.log(numerator / denominator)
     return total / len(z)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from training.batch import AHEAD, Batch, DataError, Feeder, Sampler, find_pools
+from training.batch import AHEAD, Batch, DataError, Feeder, Sampler, choose_pools, find_pools
 from training.config import TrainingConfig
 from training.data.pack import pack
 from training.data.packed import PackedData
@@ -163,6 +163,25 @@ def test_pools_hold_what_the_split_says(tiny_data: PackedData) -> None:
     for kind, column in (("unpaired sounds", "sound"), ("unpaired images", "image")):
         assert len(pools[kind]) == 4
         assert all(rows[n].split == "unpaired" and getattr(rows[n], column) for n in pools[kind])
+
+
+def test_shares_draw_a_part_of_the_pairs_and_of_the_unpaired_items(
+    tiny_data: PackedData, tiny_config: Callable[..., TrainingConfig]
+) -> None:
+    whole = find_pools(tiny_data)
+
+    def chosen(seed: int, pairs: float = 1.0, unpaired: float = 1.0) -> dict[str, list[int]]:
+        config = tiny_config(seed=seed, paired_share=pairs, unpaired_share=unpaired)
+        return {kind: rows.tolist() for kind, rows in choose_pools(tiny_data, config).items()}
+
+    assert chosen(0) == {kind: rows.tolist() for kind, rows in whole.items()}
+    half = chosen(0, pairs=0.5, unpaired=0.75)
+    assert {kind: len(rows) for kind, rows in half.items()} == {"pairs": 6, "unpaired sounds": 3, "unpaired images": 3}
+    assert all(set(rows) <= set(whole[kind].tolist()) for kind, rows in half.items())
+    assert half == chosen(0, pairs=0.5, unpaired=0.75)
+    assert half != chosen(1, pairs=0.5, unpaired=0.75)
+    assert set(chosen(0, pairs=0.25)["pairs"]) < set(half["pairs"])
+    assert set(Feeder(tiny_data, tiny_config(paired_share=0.5), CPU).sampler.draw("pairs", 0)) <= set(half["pairs"])
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,34 @@ def test_the_two_views_of_an_unpaired_item_are_drawn_apart(make: Make, monkeypat
     assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.parametrize("kind", ["sounds", "images"])
+def test_separate_statistics_are_those_of_pairs_alone(make: Make, kind: str) -> None:
+    def running(**changes: Any) -> dict[str, Tensor]:
+        setting = make(**changes)
+        setting.objective(setting.batch, 1.0)
+        state = setting.model.state_dict()
+        return {name: tensor for name, tensor in state.items() if "running" in name}
+
+    alone, mixed = running(), running(unpaired=kind)
+    separate = running(unpaired=kind, separate_statistics=True)
+    encoder = f"{kind.removesuffix('s')}_encoder"
+    assert all(torch.equal(tensor, alone[name]) for name, tensor in separate.items())
+    assert all(torch.equal(tensor, alone[name]) != name.startswith(encoder) for name, tensor in mixed.items())
+
+
+def test_a_frozen_memory_is_not_moved_by_unpaired_items(make: Make) -> None:
+    moves = {}
+    for kept in ("learned", "frozen"):
+        setting = make(unpaired="both", unpaired_memory=kept)
+        losses = setting.objective(setting.batch, 1.0)
+        apart = {name: setting.gradients(losses[name]) for name in ("loss_unpaired_sounds", "loss_unpaired_images")}
+        moves[kept] = {name: set(gradients) for name, gradients in apart.items()}
+        assert all(parameter.requires_grad for parameter in setting.model.parameters())
+        assert "memory.visual" in setting.gradients(setting.objective(setting.batch, 1.0)["loss_pair"])
+    for name, moved in moves["learned"].items():
+        assert moved - moves["frozen"][name] == {"memory.visual", "memory.sound"}
+
+
 def test_what_is_watched_of_the_memory(make: Make) -> None:
     setting = make()
     scalars = setting.objective(setting.batch, 1.0)

@@ -21,7 +21,8 @@ from training.model.memory import Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
 
-SCHEMA = 1
+SCHEMA = 2
+CAME_WITH_2 = ("centre_slots", "separate_heads")  # keys of the model; before, all were as their defaults
 CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
@@ -115,7 +116,10 @@ def load_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{path} is not a bundle's folder; train one with 'bma train' or 'bma demo'")
     config = _read_config(path / CONFIG)
     try:
-        model_config = ModelConfig.from_dict(_section(config, "model", path), "model")
+        given = _section(config, "model", path)
+        if config["schema"] == 1:
+            given = {**{key: getattr(ModelConfig, key) for key in CAME_WITH_2}, **given}
+        model_config = ModelConfig.from_dict(given, "model")
         preprocessing = dict(_section(config, "preprocessing", path))
         where = "preprocessing"
         statistics = {key: check_type(key, preprocessing.pop(key, None), float, where) for key in ("mean", "std")}
@@ -150,10 +154,10 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
     if (file.parent / "model" / file.name).is_file():
         raise BundleError(f"{file.parent} is a run, not a bundle; the bundle is {file.parent / 'model'}")
-    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
+    if not isinstance(config, dict) or config.get("schema") not in (1, SCHEMA):
         schema = config.get("schema") if isinstance(config, dict) else None
         raise BundleError(
-            f"{file} has schema {schema!r}, this version reads {SCHEMA}; "
+            f"{file} has schema {schema!r}, this version reads 1 to {SCHEMA}; "
             "use the version that wrote the bundle, or train it again"
         )
     return config

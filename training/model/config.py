@@ -101,7 +101,7 @@ class ModelConfig(Configuration):
     projection_dim: int = 128  # length of z
     use_memory: bool = True  # false: h holds the encoder's half alone, the other is zeros (the ablation)
     normalise_halves: bool = False  # L2-normalise f and the recalled half before the projection
-    standardise: bool = False  # f: each channel to mean 0 and variance 1, by a batch norm without parameters
+    centre_slots: bool = False  # recall differences from the mean slot
     separate_heads: bool = False  # a projection head for each modality; false: one for both
 
     def __post_init__(self) -> None:

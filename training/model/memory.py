@@ -24,15 +24,17 @@ class BimodalMemory(nn.Module):
         slots: n.
         channels: c.
         tau_m: temperature of addressing, Eq. 1.
+        centred: read each value slot as its difference from the mean slot. Where nearly all slots answer every query,
+            what is recalled is nearly the mean slot whatever was asked; without it the difference is left.
     """
 
-    def __init__(self, slots: int, channels: int, tau_m: float) -> None:
+    def __init__(self, slots: int, channels: int, tau_m: float, centred: bool = False) -> None:
         super().__init__()
         if slots < 1 or channels < 1:
             raise ValueError(f"slots and channels must be at least 1, not {slots} and {channels}")
         if tau_m <= 0:
             raise ValueError(f"tau_m must be above 0, not {tau_m}")
-        self.tau_m = tau_m
+        self.tau_m, self.centred = tau_m, centred
         self.visual = nn.Parameter(torch.randn(slots, channels))
         self.sound = nn.Parameter(torch.randn(slots, channels))
 
@@ -65,7 +67,10 @@ class BimodalMemory(nn.Module):
         Shapes: `[N, c]` to float32 `[N, c]`.
         """
         with torch.autocast(query.device.type, enabled=False):
-            return self.address(query, modality) @ self.value(modality)
+            value = self.value(modality)
+            if self.centred:
+                value = value - value.mean(dim=0)
+            return self.address(query, modality) @ value
 
 
 def other(modality: Modality) -> Modality:

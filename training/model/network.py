@@ -24,9 +24,7 @@ class BMAModel(nn.Module):
         self.config = config
         self.image_encoder = image_encoder(c)
         self.sound_encoder = sound_encoder(c)
-        self.memory = BimodalMemory(config.slots, c, config.tau_m)
-        if config.standardise:
-            self.image_norm, self.sound_norm = (nn.BatchNorm1d(c, affine=False) for _ in range(2))
+        self.memory = BimodalMemory(config.slots, c, config.tau_m, config.centre_slots)
         self.projection = self._head()  # of both modalities, or of images
         if config.separate_heads:
             self.sound_projection = self._head()
@@ -35,12 +33,7 @@ class BMAModel(nn.Module):
         """f: images float `[N, 3, H, W]` in [0, 1], or log-mels float `[N, 1, mels, frames]`, to float32 `[N, c]`."""
         encoder = self.image_encoder if modality == "image" else self.sound_encoder
         f: Tensor = encoder(x)
-        f = f if f.dtype == torch.float64 else f.float()
-        if not self.config.standardise:
-            return f
-        norm = self.image_norm if modality == "image" else self.sound_norm
-        standardised: Tensor = norm(f)
-        return standardised
+        return f if f.dtype == torch.float64 else f.float()
 
     def recall(self, query: Tensor, modality: Modality) -> Tensor:
         """What the memory answers to a query of `modality` `[N, c]`: `[N, c]` of the other one (Eq. 3)."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.model.bundle import CONFIG, HEADS, WEIGHTS, Bundle, BundleError, load_bundle
+from training.model.bundle import CAME_WITH_2, CONFIG, HEADS, WEIGHTS, Bundle, BundleError, load_bundle
 from training.model.config import ModelConfig, PreprocessConfig
 
 
@@ -198,10 +198,20 @@ def test_truncated_weights_are_refused(saved: Path, name: str, keep: float) -> N
     assert message.endswith("; copy the bundle again")
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None, [1]])
+def test_a_bundle_of_schema_1_is_read_as_what_it_was(saved: Path) -> None:
+    config = json.loads((saved / CONFIG).read_text())
+    older = {key: value for key, value in config["model"].items() if key not in CAME_WITH_2}
+    assert len(older) == len(config["model"]) - 2
+    (saved / CONFIG).write_text(json.dumps({**config, "schema": 1, "model": older}))
+    assert load_bundle(saved).model.config == ModelConfig.from_dict(config["model"])
+    (saved / CONFIG).write_text(json.dumps({**config, "model": older}))
+    assert "model: the key 'centre_slots' is missing" in refusal(saved)
+
+
+@pytest.mark.parametrize("schema", [0, 3, "1", None, [1]])
 def test_an_unknown_schema_is_refused_before_anything_else(saved: Path, schema: object) -> None:
     (saved / CONFIG).write_text(json.dumps({"schema": schema}))
-    assert f"has schema {schema!r}, this version reads 1; use the version that wrote the bundle" in refusal(saved)
+    assert f"has schema {schema!r}, this version reads 1 to 2; use the version that wrote the bundle" in refusal(saved)
 
 
 @pytest.mark.parametrize("text", ["", "{", "not JSON", "[" * 100_000, '{"schema": 1', "\udcff"])
@@ -222,7 +232,7 @@ def test_a_runs_folder_says_where_its_bundle_is(saved: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "3", '"schema"', "null"])
 def test_a_configuration_that_is_no_object_is_refused(saved: Path, text: str) -> None:
     (saved / CONFIG).write_text(text)
-    assert "has schema None, this version reads 1" in refusal(saved)
+    assert "has schema None, this version reads 1 to 2" in refusal(saved)
 
 
 @pytest.mark.parametrize("section", ["model", "preprocessing", "classes", "training"])

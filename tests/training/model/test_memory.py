@@ -45,6 +45,24 @@ def test_recall_and_its_gradients_are_equation_3(reference: ModuleType, modality
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
+def test_a_centred_memory_recalls_differences_from_the_mean_slot(reference: ModuleType, modality: Modality) -> None:
+    memory = make()
+    memory.centred = True
+    key, value = (memory.visual, memory.sound) if modality == "image" else (memory.sound, memory.visual)
+    mean = torch.zeros(5, dtype=torch.float64)
+    for slot in value:
+        mean = mean + slot / 7
+    query = torch.randn(3, 5, dtype=torch.float64)
+    expected = torch.stack([reference.recall(f, key, value, 0.1) - mean for f in query])
+    torch.testing.assert_close(memory.recall(query, modality), expected, atol=1e-12, rtol=1e-9)
+
+
+def test_of_a_centred_memory_that_answers_with_all_slots_alike_nothing_is_left() -> None:
+    memory = BimodalMemory(50, 8, 1e6, centred=True)
+    assert memory.recall(torch.randn(4, 8), "image").abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
 def test_key_and_value_switch_with_the_modality(modality: Modality) -> None:
     """Slots of one modality only in the key, of the other only in the value: what is read tells which was which."""
     memory = BimodalMemory(4, 4, 0.01)

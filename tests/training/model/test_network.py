@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from training.model.config import ModelConfig
-from training.model.memory import Modality
+from training.model.memory import Modality, other
 from training.model.network import BMAModel
 
 MODALITIES: tuple[Modality, Modality] = ("image", "sound")
@@ -81,6 +81,17 @@ def test_one_head_serves_both_modalities(make: Make) -> None:
         model.zero_grad()
         model.project(model.represent(feature(model), modality), modality).sum().backward()
         assert all(head.weight.grad is not None and head.weight.grad.abs().sum() > 0 for head in heads)
+
+
+def test_separate_heads_serve_one_modality_each(make: Make) -> None:
+    model = make(separate_heads=True)
+    heads: dict[Modality, nn.Module] = {"image": model.projection, "sound": model.sound_projection}
+    for modality, used in heads.items():
+        idle = heads[other(modality)]
+        model.zero_grad()
+        model.project(feature(model).repeat(1, 2), modality).sum().backward()
+        assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in used.parameters())
+        assert all(parameter.grad is None for parameter in idle.parameters())
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
