@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from service.indexing import build_catalogue
-from training.commands import describe_scores
 from training.config import TrainingConfig
 from training.data.pack import open_data
 from training.data.packed import PackedData
-from training.evaluate import EvaluationError, evaluate, raw_probe
+from training.evaluate import FORMAT, EvaluationError, evaluate, raw_probe
 from training.features import Features
 from training.model.bundle import MODALITIES
 from training.model.draft import replaced_file
 from training.model.embedder import Embedder
 from training.run import train
 from training.run_folder import RunError, RunFolder
+from training.scoreboard import describe_scores
 
 
 class ProjectError(RuntimeError):
@@ -83,7 +83,7 @@ class Project(ABC):
     def _evaluate(self, embedder: Embedder) -> None:
         config = embedder.preprocessor.config
         data = self._open(config.image_size, config.sample_rate)
-        known = {"model": embedder.bundle.fingerprint, "data": data.fingerprint}
+        known = {"model": embedder.bundle.fingerprint, "data": data.fingerprint, "format": FORMAT}
         before = _read(self.scores)
         if any(before.get(key) != value for key, value in known.items()):
             self.say("3. evaluating, beside the same probe on raw inputs")

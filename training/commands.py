@@ -36,9 +36,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--data", type=Path, required=True, metavar="DATA", help=DATA_HELP)
     evaluate.add_argument("--probe", type=Path, metavar="DATA", help="fit and score the probes on this other data set")
     evaluate.add_argument("--raw", action="store_true", help="also probe raw 32 x 32 pixels and raw log-mels")
-    evaluate.add_argument(
-        "--classes", action="store_true", help="also print scores by class, and what is taken for which"
-    )
+    evaluate.add_argument("--classes", action="store_true", help="also print scores by class and the confusion matrix")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     evaluate.add_argument("--precision", default="auto", help="auto, fp32 or bf16")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from training.classification import classify
 from training.features import Features, select
 from training.model.bundle import MODALITIES
-from training.model.head import ClassHead
 from training.model.memory import Modality, other
 from training.model.preprocess import windows
-from training.neighbours import choose_k, knn_predict
 from training.outcome import Measurement, Outcome
-from training.probe import Labelled, accuracy, fit_head, fit_probe, predict
-from training.retrieval import rank
+from training.probe import accuracy, fit_head
+from training.retrieval import Rankings, rank
+
+FORMAT = 2  # of the scores; goes up when they say more, so that those on disk are made anew
 
 
 class EvaluationError(ValueError):
@@ -35,14 +35,25 @@ def measure(features: Features, probe: Features | None = None) -> Measurement:
 
     Args:
         features: of the data set whose test split is retrieved from and, without `probe`, classified.
-        probe: of another data set to fit and score the probes on (transfer), the encoders frozen.
+        probe: of another data set to fit and score the probes on (transfer), the encoders frozen: fitted on its split
+            train, chosen on its val, scored on its test (the protocol of the paper's Table 4).
 
     Returns:
-        Scores `{"image": {"probe", "knn"}, "sound": {...}, "sound_to_image": {"hit@1" ... "hit@5", "map", "chance"},
+        Scores and the outcomes behind them. The scores are `{"image": {...}, "sound": {...}, "sound_to_image": {...},
         "image_to_sound": {...}, "n": {...}}`; a part is absent where the data set has nothing to measure it on.
-        Where test sounds are stretches of longer files, "sound" also has "probe_clip": the probe's accuracy over files,
-        each scored as `clip_right` says. The outcomes are of the scores "probe", "knn", "probe_clip", "hit@k",
-        "recall@k" and "map".
+
+        - "image", "sound": accuracies "probe" and "knn" and the "chance" of both, the best constant guess; what was
+          chosen ("strength", "neighbours") and on what ("chosen_on": "val" or None); "tested", how many items of the
+          classes in train were scored, and "left_out", how many of other classes there are; "classes", "confusion",
+          "class_recall" (see `Classification.scores`). Where test sounds are stretches of longer files, "sound" also
+          has "probe_clip" and "probe_clip_chance": accuracy over files, each scored as `clip_right` says.
+        - "sound_to_image", "image_to_sound": "hit@1" ... "hit@5", "map", "recall@1", "recall@5", "recall@10",
+          "median_rank" (see `Rankings`); "chances", the same of a random order, of which "chance" is hit@1; "queries"
+          and "targets", how many there are; "classes" of the queries and "class_hit@1" of each.
+        - "n": how many labelled items of each modality the splits of the probes' data set have.
+
+        Each part but "n" says in "data" which folder it was measured on. The outcomes are of "probe", "knn",
+        "probe_clip", "hit@k", "recall@k" and "map".
 
     Raises:
         EvaluationError: nothing can be measured.
@@ -51,10 +62,10 @@ def measure(features: Features, probe: Features | None = None) -> Measurement:
     outcomes: dict[str, Outcome] = {}
     classified = probe or features
     for modality in MODALITIES:
-        found = _classify(classified, modality)
+        found = classify(classified, modality)
         if found:
-            outcomes |= {f"{modality}.{name}": outcome for name, outcome in found.items()}
-            scores[modality] = {name: outcome.score for name, outcome in found.items()}
+            scores[modality] = {**found.scores(), "data": str(classified.data.folder)}
+            outcomes |= {f"{modality}.{name}": outcome for name, outcome in found.outcomes.items()}
         for split in ("train", "val", "test"):
             scores["n"][f"{modality}_{split}"] = len(classified.split(split, modality)[0].numbers)
     for query in ("sound", "image"):
@@ -63,7 +74,7 @@ def measure(features: Features, probe: Features | None = None) -> Measurement:
         if queries.labels and targets.labels:
             way = f"{query}_to_{other(query)}"
             rankings = rank(query_embedding.z, target_embedding.z, queries.labels, targets.labels)
-            scores[way] = rankings.scores()
+            scores[way] = {**_retrieval(rankings, queries.labels), "data": str(features.data.folder)}
             outcomes |= {f"{way}.{name}": Outcome(value, queries.clips) for name, value in rankings.values().items()}
     if len(scores) == 1:
         raise EvaluationError(
@@ -72,59 +83,17 @@ def measure(features: Features, probe: Features | None = None) -> Measurement:
     return Measurement(scores, outcomes)
 
 
-def _classify(features: Features, modality: Modality) -> dict[str, Outcome]:
-    """How the test items of a known class fare; empty where there is nothing to tell apart."""
-    train_items, _ = features.split("train", modality)
-    names = sorted(set(train_items.labels))
-    train, val, test = (features.labelled(split, modality, names) for split in ("train", "val", "test"))
-    if len(names) < 2 or not len(test.labels):
-        return {}
-    items, _ = features.split("test", modality)
-    clips = items.clips[[label in names for label in items.labels]]
-    probe = fit_probe(train, names, val)
-    knn = knn_predict(train, test.features, [choose_k(train, val)])[0]
-    outcomes = {
-        "probe": _outcome(predict(probe.head, test.features) == test.labels, clips),
-        "knn": _outcome(knn == test.labels, clips),
+def _retrieval(rankings: Rankings, labels: list[str]) -> dict[str, Any]:
+    classes, of = np.unique(labels, return_inverse=True)
+    hits = np.bincount(of, weights=rankings.first == 1) / np.bincount(of)
+    return {
+        **rankings.scores(),
+        "chances": rankings.chances(),
+        "queries": len(labels),
+        "targets": rankings.targets,
+        "classes": classes.tolist(),
+        "class_hit@1": hits.tolist(),
     }
-    files = _files(features, names) if modality == "sound" else []
-    if len(set(files)) < len(files):
-        clip = dict(zip(reversed(files), reversed(clips), strict=True))  # of each file's first segment
-        in_order = np.array([clip[file] for file in dict.fromkeys(files)])
-        outcomes["probe_clip"] = _outcome(clip_right(probe.head, test, files), in_order)
-    return outcomes
-
-
-def _outcome(right: Tensor, clips: npt.NDArray[np.int64]) -> Outcome:
-    return Outcome(right.double().numpy(), clips)
-
-
-def _files(features: Features, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The sound file and label of each test sound of a known class; stretches of one file share them."""
-    data = features.data
-    file = {int(place): row.sound for place, row in zip(data.index[:, 1], data.rows, strict=True)}
-    items, _ = features.split("test", "sound")
-    labelled = zip(items.numbers, items.labels, strict=True)
-    return [(file[int(number)], label) for number, label in labelled if label in names]
-
-
-def clip_right(head: ClassHead, test: Labelled, files: Sequence[Hashable]) -> Tensor:
-    """Whether a file's class has the highest probability in the mean over the file's segments.
-
-    Args:
-        head: the probe.
-        test: segments, those of a file of one class.
-        files: which file each segment is of.
-
-    Returns:
-        bool `[files]`, in the order in which they first come.
-    """
-    number = {file: place for place, file in enumerate(dict.fromkeys(files))}
-    places = torch.tensor([number[file] for file in files])
-    probabilities = head.probabilities(test.features).double()
-    sums = probabilities.new_zeros(len(number), probabilities.shape[1]).index_add_(0, places, probabilities)
-    labels = torch.empty(len(number), dtype=torch.long).index_copy_(0, places, test.labels)
-    return sums.argmax(dim=1) == labels
 
 
 def raw_probe(features: Features, modality: Modality) -> float:

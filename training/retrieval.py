@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.chance import random_order
+
 HIT_RANKS = (1, 2, 3, 4, 5)
 RECALL_RANKS = (1, 5, 10)
 _TOGETHER = 256  # queries whose rankings of all targets are in memory at once
@@ -51,6 +53,10 @@ class Rankings:
             "median_rank": float(np.median(self.first)),
             "chance": float(self.relevant.sum() / (len(self.relevant) * self.targets)),
         }
+
+    def chances(self) -> dict[str, float]:
+        """What `hit@k`, `map`, `recall@k` and `median_rank` are in a random order."""
+        return random_order(self.relevant, self.targets, HIT_RANKS, RECALL_RANKS)
 
 
 def rank(
