@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training.study.bootstrap import Interval, Needed, Paired, bootstrap, needed
-from training.study.plan import Comparison, Study
+from training.study.plan import Arm, Comparison, Study
 from training.study.runs import Result, Run, StudyError
 
 _AT_CHANCE = ("probe", "knn", "hit@1")  # what a part's `chance` is of
@@ -43,8 +44,8 @@ class Difference:
         seeds: that both have.
         clips: that the test items are of.
         items: test items.
-        needed: how large a test would settle it; None where it is settled, or there is nothing to settle.
-        verdict: `gain`, `loss`, `open`, `same` where both are the same runs, or `one seed`: nothing is claimed of one.
+        needed: how large a test would settle it; None where it is settled.
+        verdict: `gain`, `loss`, `open`, or `one seed`, as of one nothing is claimed.
     """
 
     comparison: Comparison
@@ -65,6 +66,7 @@ class Findings:
         runs: by arm and seed.
         scores: by arm and score; a score that none of an arm's runs has is absent.
         differences: those whose arms both have the score for a common seed.
+        twins: arms whose runs are those of an arm before them, with its name; their differences are that one's.
         chance: by score, where it is known.
         missing: arm and seed of runs without a result.
     """
@@ -73,8 +75,19 @@ class Findings:
     runs: Mapping[str, Mapping[int, Run]]
     scores: Mapping[str, Mapping[str, Score]]
     differences: list[Difference]
+    twins: Mapping[str, str]
     chance: Mapping[str, float]
     missing: list[tuple[str, int]]
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The study's arms without the twins."""
+        return [arm for arm in self.study.arms if arm.name not in self.twins]
+
+    @property
+    def names(self) -> list[str]:
+        """The study's scores that some arm has."""
+        return [name for name in self.study.scores if any(name in by_name for by_name in self.scores.values())]
 
     def difference(self, arm: str, score: str) -> Difference | None:
         """The arm's first one in that score."""
@@ -87,6 +100,7 @@ class Findings:
             arm.name: {
                 "method": arm.method,
                 "keys": dict(arm.keys),
+                "same_as": self.twins.get(arm.name),
                 "series": arm.series,
                 "at": arm.at,
                 "config": {
@@ -134,10 +148,16 @@ def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = ""
         }
         for arm, found in results.items()
     }
+    twins = _twins(runs)
+    asked = dict.fromkeys(
+        replace(one, arm=twins.get(one.arm, one.arm), baseline=twins.get(one.baseline, one.baseline))
+        for one in study.comparisons
+    )
     differences = [
         difference
-        for comparison in study.comparisons
-        if (difference := _compare(comparison, runs, results[comparison.arm], results[comparison.baseline]))
+        for comparison in asked
+        if comparison.arm != comparison.baseline
+        and (difference := _compare(comparison, runs, results[comparison.arm], results[comparison.baseline]))
     ]
     chance = {}
     for found in results.values():
@@ -148,7 +168,15 @@ def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = ""
                 if known is not None and what in _AT_CHANCE:
                     chance[name] = float(known)
     missing = [(arm, seed) for arm, by_seed in runs.items() for seed in by_seed if seed not in results[arm]]
-    return Findings(study, runs, scores, differences, chance, missing)
+    return Findings(study, runs, scores, differences, twins, chance, missing)
+
+
+def _twins(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, str]:
+    first: dict[tuple[Path, ...], str] = {}
+    for arm, by_seed in runs.items():
+        first.setdefault(tuple(run.folder for run in by_seed.values()), arm)
+    own = {arm: first[tuple(run.folder for run in by_seed.values())] for arm, by_seed in runs.items()}
+    return {arm: twin for arm, twin in own.items() if arm != twin}
 
 
 def _compare(
@@ -171,7 +199,6 @@ def _compare(
             )
     paired = Paired.of(np.stack([one.values - other.values for one, other in pairs]), clips)
     interval = bootstrap(paired)
-    same = all(runs[comparison.arm][seed].folder == runs[comparison.baseline][seed].folder for seed in seeds)
-    verdict = "same" if same else "one seed" if len(seeds) == 1 else interval.verdict
+    verdict = "one seed" if len(seeds) == 1 else interval.verdict
     settles = needed(paired) if verdict in ("open", "one seed") else None
     return Difference(comparison, interval, len(seeds), len(paired.counts), len(clips), settles, verdict)

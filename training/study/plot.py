@@ -32,9 +32,8 @@ def draw(findings: Findings) -> str:
     """An SVG document: for a sweep a line a series with a band of one standard deviation over seeds, else arms below
     each other, their seeds and means at the left and differences with intervals at the right."""
     panel = _arms if findings.study.axis is None else _sweep
-    names = [name for name in findings.study.scores if any(name in by_name for by_name in findings.scores.values())]
     drawn, y = [element("text", findings.study.title, x=MARGIN, y=30, class_="title")], 44.0
-    for name in names:
+    for name in findings.names:
         marks, height = panel(findings, name, y)
         drawn += marks
         y += height
@@ -54,7 +53,7 @@ def draw(findings: Findings) -> str:
 
 
 def _arms(findings: Findings, name: str, top: float) -> tuple[list[Markup], float]:
-    arms = [arm for arm in findings.study.arms if name in findings.scores[arm.name]]
+    arms = [arm for arm in findings.arms if name in findings.scores[arm.name]]
     differences = [findings.difference(arm.name, name) for arm in arms]
     seeds = [value for arm in arms for value in findings.scores[arm.name][name].by_seed.values()]
     ends = [end for one in differences if one for end in (one.interval.low, one.interval.high)]
@@ -81,7 +80,7 @@ def _arms(findings: Findings, name: str, top: float) -> tuple[list[Markup], floa
         y = top + HEAD + ROW * (row + 0.5)
         marks.append(element("text", _short(arm.name), x=MARGIN, y=_at(y), dy="0.35em"))
         marks += _seeds(across, findings.scores[arm.name][name], y)
-        if difference and difference.verdict != "same":
+        if difference:
             interval = difference.interval
             colour = {"gain": COLOURS[2], "loss": COLOURS[1]}.get(difference.verdict, "#767676")
             ends_at = [_at(beside.place(end)) for end in (interval.low, interval.high)]
@@ -115,6 +114,7 @@ def _sweep(findings: Findings, name: str, top: float) -> tuple[list[Markup], flo
     for arm in findings.study.arms:
         if arm.at is not None and name in findings.scores[arm.name]:
             series.setdefault(arm.series, []).append(arm)
+    series = {line: arms for line, arms in series.items() if any(arm.name not in findings.twins for arm in arms)}
     scores = findings.scores
     ends = [
         scores[arm.name][name].mean + sign * _spread(scores[arm.name][name])

@@ -93,6 +93,7 @@ class Request:
             Interrupted: after Ctrl-C or SIGTERM; what the finished ones say is written.
         """
         base = make_config(Arm("base"), self.preset, self.overrides, self.seeds[0])
+        machine = self._machine()
         with Interruption().taken():
             data = open_data(self.data, base.image_size, base.sample_rate)
             other = self._other(base)
@@ -100,7 +101,6 @@ class Request:
             study.name: runs_of(study, self.out, self.preset, self.overrides, self.seeds, data.fingerprint)
             for study in self.studies
         }
-        machine = self._machine()
         jobs, total, who = self._jobs(of_study, data, other)
         say(f"{count(total, 'run')}, {total - len(jobs)} of them done before; {len(machine.devices)} at a time")
         progress = _Progress(len(jobs), len(machine.devices), who, say, warn)

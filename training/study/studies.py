@@ -12,7 +12,7 @@ ALL = (*IMAGE, *SOUND, "sound_to_image.hit@1", "sound_to_image.map", "image_to_s
 # What the paper says, whatever the preset adds; sizes stay the preset's.
 LITERAL_MEMORY = {
     "memory_init": "normal",
-    "standardise": False,
+    "centre_slots": False,
     "normalise_halves": False,
     "separate_heads": False,
     "tau_m": 0.1,
@@ -93,7 +93,7 @@ def _gaps() -> Study:
     itself."""
     alone: dict[str, tuple[object, ...]] = {
         "memory_init": ("normal", "matched"),
-        "standardise": (False, True),
+        "centre_slots": (False, True),
         "normalise_halves": (False, True),
         "separate_heads": (False, True),
         "paired_augment": (False, True),

@@ -56,6 +56,8 @@ def to_markdown(findings: Findings, origin: Origin, plot: str) -> str:
             "make the interval of the same difference leave 0 out:",
             _differences(findings.differences),
         ]
+    if findings.twins:
+        parts.append(f"The same runs: {'; '.join(f'{arm} is {twin}' for arm, twin in findings.twins.items())}.")
     if findings.missing:
         missing = ", ".join(f"{arm} (seed {seed})" for arm, seed in findings.missing)
         parts.append(f"Runs without a result: {missing}.")
@@ -63,8 +65,8 @@ def to_markdown(findings: Findings, origin: Origin, plot: str) -> str:
 
 
 def _scores(findings: Findings) -> str:
-    names = [name for name in findings.study.scores if any(name in by_name for by_name in findings.scores.values())]
-    rows = [[arm.name, *(_score(findings.scores[arm.name].get(name)) for name in names)] for arm in findings.study.arms]
+    names = findings.names
+    rows = [[arm.name, *(_score(findings.scores[arm.name].get(name)) for name in names)] for arm in findings.arms]
     if findings.chance:
         rows.append(["chance", *(f"{findings.chance[n]:.3f}" if n in findings.chance else "–" for n in names)])
     return _table(["", *map(score_name, names)], rows)
@@ -79,15 +81,14 @@ def _score(score: Score | None) -> str:
 def _differences(differences: Sequence[Difference]) -> str:
     rows = []
     for one in differences:
-        interval = "–" if one.verdict == "same" else f"{one.interval.low:+.3f} to {one.interval.high:+.3f}"
         rows.append(
             [
                 one.comparison.arm,
                 one.comparison.baseline,
                 score_name(one.comparison.score),
-                "–" if one.verdict == "same" else f"{one.interval.mean:+.3f}",
-                interval,
-                "the same runs" if one.verdict == "same" else one.verdict,
+                f"{one.interval.mean:+.3f}",
+                f"{one.interval.low:+.3f} to {one.interval.high:+.3f}",
+                one.verdict,
                 f"{one.items} items of {one.clips} clips, {one.seeds} seed{'s' * (one.seeds > 1)}",
                 settle(one.needed),
             ]
