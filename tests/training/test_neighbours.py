@@ -49,3 +49,13 @@ def test_without_val_there_are_five_neighbours_or_as_many_as_there_are() -> None
     assert choose_k(labelled(rng, 40), empty) == 5
     assert choose_k(labelled(rng, 4), empty) == 4
     assert choose_k(labelled(rng, 4), labelled(rng, 10)) in (1, 3)
+
+
+def test_several_values_of_k_and_parts_of_the_items_vote_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    train, test = labelled(rng, 40), labelled(rng, 61)
+    alone = [knn_predict(train, test.features, [k])[0] for k in (1, 3, 20)]
+    monkeypatch.setattr("training.neighbours._TOGETHER", 8)
+    together = knn_predict(train, test.features, [1, 3, 20])
+    assert together.shape == (3, 61)
+    assert torch.equal(together, torch.stack(alone))

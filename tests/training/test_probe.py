@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.model.head import ClassHead
-from training.probe import STRENGTHS, Labelled, accuracy, fit_head
+from training.probe import STRENGTHS, Labelled, _Problem, accuracy, fit_head, fit_probe, predict
 
 NAMES = ("a", "b", "c")
 
@@ -104,6 +104,33 @@ def test_the_strength_is_chosen_on_val() -> None:
     default = fit_head(train, ("a", "b"))
     assert accuracy(chosen, val) > accuracy(default, val)
     assert accuracy(chosen, test) > accuracy(default, test)
+
+
+def test_the_strength_that_was_chosen_is_the_heads_own() -> None:
+    """At the optimum of that strength, and of no other, the objective's gradient vanishes."""
+    train = blobs(60, 6, 1.5, 1)
+    for val in (None, blobs(30, 6, 1.5, 2)):
+        probe = fit_probe(train, NAMES, val)
+        weight, bias = probe.head.weight.double().requires_grad_(), probe.head.bias.double().requires_grad_()
+        head = ClassHead(weight, bias, NAMES)
+        slopes = [torch.autograd.grad(objective(head, train, s), weight)[0].abs().max().item() for s in STRENGTHS]
+        assert STRENGTHS[slopes.index(min(slopes))] == probe.strength
+        assert min(slopes) < 1e-4
+
+
+def test_the_best_strength_on_val_is_taken() -> None:
+    train, val = blobs(60, 30, 2.5, 1), blobs(200, 30, 2.5, 2)
+    best = fit_probe(train, NAMES, val)
+    alone = {strength: accuracy(_Problem(train, NAMES).solve(strength), val) for strength in STRENGTHS}
+    assert best.strength == max(strength for strength in STRENGTHS if alone[strength] == max(alone.values()))
+
+
+def test_accuracy_is_the_share_of_right_predictions() -> None:
+    data = blobs(97, 6, 2.0, 4)
+    head = fit_head(blobs(60, 6, 2.0, 1), NAMES)
+    logits = data.features.numpy() @ head.weight.numpy().T + head.bias.numpy()
+    assert predict(head, data.features).tolist() == logits.argmax(axis=1).tolist()
+    assert accuracy(head, data) == (logits.argmax(axis=1) == data.labels.numpy()).mean()
 
 
 def test_ties_on_val_go_to_the_stronger_penalty() -> None:
