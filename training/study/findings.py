@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from training.progress import track
 from training.study.bootstrap import Interval, Needed, Paired, bootstrap, needed
 from training.study.plan import Arm, Comparison, Study
 from training.study.runs import Result, Run, StudyError
-
-_AT_CHANCE = ("probe", "knn", "hit@1")  # what a part's `chance` is of
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = ""
     )
     differences = [
         difference
-        for comparison in asked
+        for comparison in track(asked, "comparing", len(asked), unit="difference")
         if comparison.arm != comparison.baseline
         and (difference := _compare(comparison, runs, results[comparison.arm], results[comparison.baseline]))
     ]
@@ -164,9 +163,9 @@ def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = ""
         for result in found.values():
             for name in study.scores:
                 part, _, what = name.partition(".")
-                known = result.scores.get(part, {}).get("chance")
-                if known is not None and what in _AT_CHANCE:
-                    chance[name] = float(known)
+                known = result.scores.get(part, {})
+                if name in result.outcomes and (what in known.get("chances", {}) or "chance" in known):
+                    chance[name] = float(known["chances"][what] if "chances" in known else known["chance"])
     missing = [(arm, seed) for arm, by_seed in runs.items() for seed in by_seed if seed not in results[arm]]
     return Findings(study, runs, scores, differences, twins, chance, missing)
 

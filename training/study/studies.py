@@ -56,11 +56,13 @@ def _volume(name: str, kind: str, scores: tuple[str, ...]) -> Study:
         for share in SHARES:
             used = {"unpaired": kind, "unpaired_share": share, **policy} if share else {"unpaired": "none"}
             arms.append(Arm(f"{series}: {share:g} of the {kind}", used, series, share))
-    comparisons = [
-        comparison
-        for first in range(0, len(arms), len(SHARES))
-        for comparison in against(arms[first].name, arms[first : first + len(SHARES)], scores)
-    ]
+    own, literal = arms[: len(SHARES)], arms[len(SHARES) :]
+    comparisons = []
+    for line in (own, literal):
+        comparisons += against(line[0].name, line, scores)
+        comparisons += against(line[-2].name, line[-1:], scores)  # whether it falls where more is used
+    for one, other in zip(own[1:], literal[1:], strict=True):
+        comparisons += against(other.name, [one], scores)
     return Study(
         name,
         f"Scores by the volume of unpaired {kind}",

@@ -32,8 +32,8 @@ def fill(tmp_path: Path) -> Fill:
                 noise = np.random.default_rng((seed, len(arm))).normal(0, 0.05, items)
                 right = (ease + noise < means[arm]).astype(np.float64)
                 outcomes = {name: Outcome(right, clips) for name in study.scores}
-                parts = {name.partition(".")[0] for name in study.scores}
-                run.save({part: {"chance": 0.1} for part in parts}, outcomes)
+                chance = {"image": {"chance": 0.1}, "sound_to_image": {"chance": 0.1, "chances": {"hit@1": 0.2}}}
+                run.save(chance, outcomes)
         return runs
 
     return make

@@ -40,7 +40,7 @@ def test_gains_losses_and_what_is_open_are_told_apart(fill: Fill) -> None:
         for score in SCORES
     }
     assert found.scores["better"]["image.probe"].mean == pytest.approx(0.6, abs=0.05)
-    assert found.chance == dict.fromkeys(SCORES, 0.1)
+    assert found.chance == dict(zip(SCORES, (0.1, 0.2), strict=True))
     assert found.missing == []
 
 
@@ -117,7 +117,7 @@ def test_the_table_says_what_made_it(fill: Fill) -> None:
     assert "| arm | beside | score |" in text
     assert re.search(r"^\| better \| 0\.\d{3} ± 0\.\d{3} \| 0\.\d{3} ± 0\.\d{3} \|$", text, re.MULTILINE)
     assert re.search(r"\| better \| plain \| image probe \| \+0\.\d{3} \| \+0\.\d{3} to \+0\.\d{3} \| gain \|", text)
-    assert "| chance | 0.100 | 0.100 |" in text
+    assert "| chance | 0.100 | 0.200 |" in text
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
