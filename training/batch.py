@@ -37,7 +37,8 @@ class Items:
     Attributes:
         clip: int64 `[N]`, equal numbers for items of the same clip.
         images: uint8 `[N, 3, S, S]`, None for sounds alone.
-        windows: int16 `[N, window_samples]`, one window of each sound, drawn at random; None for images alone.
+        windows: int16 `[N, window_samples]`, one window of each sound, drawn at random; `[2N, window_samples]` where
+            each has two (`separate_windows`), row i and row N + i of the same sound; None for images alone.
     """
 
     clip: Tensor
@@ -92,9 +93,9 @@ class Sampler:
         offset = first - epochs[0] * len(pool)
         return pool[np.concatenate(orders)[offset : offset + self.batch_size]]
 
-    def chances(self, kind: str, step: int) -> npt.NDArray[np.float64]:
-        """A uniform draw in [0, 1) for each of those items, float64 `[batch_size]`."""
-        return np.random.default_rng((self.seed, self._number(kind), step, 1)).random(self.batch_size)
+    def chances(self, kind: str, step: int, number: int = 1) -> npt.NDArray[np.float64]:
+        """The first or another uniform draw in [0, 1) for each of those items, float64 `[batch_size]`."""
+        return np.random.default_rng((self.seed, self._number(kind), step, number)).random(self.batch_size)
 
     def _shuffle(self, kind: str, epoch: int) -> npt.NDArray[np.int64]:
         return np.random.default_rng((self.seed, self._number(kind), epoch)).permutation(len(self.pools[kind]))
@@ -125,6 +126,7 @@ class Feeder:
     def __init__(self, data: PackedData, config: TrainingConfig, device: torch.device, ranks: Ranks = ALONE) -> None:
         self.data, self.device, self.ranks = data, device, ranks
         self.samples = config.preprocess_config.window_samples
+        self.separate_windows = config.separate_windows
         self.waited = 0.0
         self.pools = choose_pools(data, config)
         pairs = "rows of split 'train' with both an image and a sound"
@@ -182,10 +184,14 @@ class Feeder:
     def _items(self, kind: str, step: int) -> Items:
         rows = self.ranks.mine(self.sampler.draw(kind, step))
         chances = self.ranks.mine(self.sampler.chances(kind, step))
+        sounds = self.data.index[rows, 1]
+        if kind == "unpaired sounds" and self.separate_windows:
+            second = self.ranks.mine(self.sampler.chances(kind, step, 2))
+            sounds, chances = np.concatenate((sounds, sounds)), np.concatenate((chances, second))
         return Items(
             clip=torch.from_numpy(self.data.clips[rows]),
             images=self._gather_images(self.data.index[rows, 0]) if kind != "unpaired sounds" else None,
-            windows=self._gather_windows(self.data.index[rows, 1], chances) if kind != "unpaired images" else None,
+            windows=self._gather_windows(sounds, chances) if kind != "unpaired images" else None,
         )
 
     def _gather_images(self, numbers: npt.NDArray[np.int32]) -> Tensor:

@@ -54,7 +54,10 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     spec_time: int = 40  # widest, in frames
     crop_scale: float = 0.08  # SimCLR: smallest share of the picture that a crop keeps
     colour_jitter: float = 1.0  # SimCLR: strength of the colour jitter
-    paired_augment: bool = False  # the same augmentations on pairs (the paper has none)
+    separate_windows: bool = False  # the two views of an unpaired sound are windows of their own, not one augmented twice
+    paired_augment: bool = False  # augmentations on pairs too (the paper has none); their crops and colours:
+    paired_crop_scale: float = 0.08
+    paired_colour_jitter: float = 1.0
 
     def __post_init__(self) -> None:
         ModelConfig.__post_init__(self)
@@ -82,10 +85,10 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
         for key in ("warmup", "unpaired_ramp", "memory_start"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share from 0 to 1, not {getattr(self, key)}")
-        for key in ("crop_scale", "paired_share", "unpaired_share"):
+        for key in ("crop_scale", "paired_crop_scale", "paired_share", "unpaired_share"):
             if not 0 < getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share above 0 and at most 1, not {getattr(self, key)}")
-        for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter"):
+        for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter", "paired_colour_jitter"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"'{key}' takes a number of at least 0, not {getattr(self, key)}")
         for key, choices in (
@@ -137,8 +140,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup": 0.05,
         "normalise_halves": True,
         "paired_augment": True,
-        "crop_scale": 0.3,
-        "colour_jitter": 0.3,
+        "paired_crop_scale": 0.3,
+        "paired_colour_jitter": 0.3,
     },
     # What makes `bma demo` good within its time on two cores.
     "demo": {
@@ -156,8 +159,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "schedule": "cosine",
         "warmup": 0.05,
         "paired_augment": True,
-        "crop_scale": 0.5,
-        "colour_jitter": 0.4,
+        "paired_crop_scale": 0.5,
+        "paired_colour_jitter": 0.4,
         "spec_masks": 1,
     },
 }

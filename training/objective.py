@@ -49,6 +49,7 @@ class Objective(nn.Module):
         self.dtype = dtype
         self.ranks = ranks
         self.augment_image = SimCLRAugment(config.crop_scale, config.colour_jitter, ranks=ranks)
+        self.augment_paired_image = SimCLRAugment(config.paired_crop_scale, config.paired_colour_jitter, ranks=ranks)
         self.augment_sound = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time, ranks)
 
     def forward(self, batch: Batch, unpaired_weight: float) -> dict[str, Tensor]:
@@ -68,7 +69,7 @@ class Objective(nn.Module):
         assert pairs.windows is not None
         images, log_mels = self.preprocessor.image(pairs.images), self.preprocessor.sound(pairs.windows)
         if self.config.paired_augment:
-            images, log_mels = self.augment_image(images), self.augment_sound(log_mels)
+            images, log_mels = self.augment_paired_image(images), self.augment_sound(log_mels)
         f_v, f_s = self.encode(images, "image"), self.encode(log_mels, "sound")
         h_v, h_s = self.model.represent(f_v, "image"), self.model.represent(f_s, "sound")
         z_v, z_s = self.model.project(h_v, "image"), self.model.project(h_s, "sound")
@@ -77,10 +78,9 @@ class Objective(nn.Module):
 
     def unpaired(self, items: Items, modality: Modality) -> Tensor:
         """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop."""
-        x = self._input(items, modality)
-        augment = self.augment_sound if modality == "sound" else self.augment_image
+        views = self._views(items, modality)
         with kept_statistics(self.model, self.config.separate_statistics):
-            f = self.encode(torch.cat((augment(x), augment(x))), modality)
+            f = self.encode(torch.cat(views), modality)
         with frozen(self.model.memory, self.config.unpaired_memory == "frozen"):
             first, second = f.chunk(2)
             h_first = self.model.cycle(first, modality)
@@ -126,12 +126,16 @@ class Objective(nn.Module):
             decoupled=self.config.decoupled,
         )
 
-    def _input(self, items: Items, modality: Modality) -> Tensor:
+    def _views(self, items: Items, modality: Modality) -> tuple[Tensor, Tensor]:
+        """Two augmentations of each item: of one input, or of the two windows that a sound came with."""
         if modality == "image":
             assert items.images is not None
-            return self.preprocessor.image(items.images)
+            x = self.preprocessor.image(items.images)
+            return self.augment_image(x), self.augment_image(x)
         assert items.windows is not None
-        return self.preprocessor.sound(items.windows)
+        x = self.preprocessor.sound(items.windows)
+        first, second = x.chunk(2) if self.config.separate_windows else (x, x)
+        return self.augment_sound(first), self.augment_sound(second)
 
 
 @contextmanager

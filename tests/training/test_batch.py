@@ -165,6 +165,20 @@ def test_pools_hold_what_the_split_says(tiny_data: PackedData) -> None:
         assert all(rows[n].split == "unpaired" and getattr(rows[n], column) for n in pools[kind])
 
 
+def test_an_unpaired_sound_may_come_with_two_windows(feed: Feed, tiny_data: PackedData) -> None:
+    one, two = feed(unpaired="sounds"), feed(unpaired="sounds", separate_windows=True)
+    single, double = one.batch(1).unpaired_sounds, two.batch(1).unpaired_sounds
+    n = len(single.clip)
+    assert double.windows.shape == (2 * n, two.samples)
+    assert torch.equal(double.windows[:n], single.windows)
+    assert torch.equal(double.clip, single.clip)
+    second = two._gather_windows(
+        tiny_data.index[two.sampler.draw("unpaired sounds", 1), 1], two.sampler.chances("unpaired sounds", 1, 2)
+    )
+    assert torch.equal(double.windows[n:], second)
+    assert not torch.equal(double.windows[:n], second)
+
+
 def test_shares_draw_a_part_of_the_pairs_and_of_the_unpaired_items(
     tiny_data: PackedData, tiny_config: Callable[..., TrainingConfig]
 ) -> None:

@@ -242,6 +242,22 @@ def test_separate_statistics_are_those_of_pairs_alone(make: Make, kind: str) -> 
     assert all(torch.equal(tensor, alone[name]) != name.startswith(encoder) for name, tensor in mixed.items())
 
 
+def test_two_windows_are_the_two_views(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make(unpaired="sounds", separate_windows=True, spec_masks=0)
+    seen: list[Tensor] = []
+    encode = setting.objective.encode
+
+    def watch(x: Tensor, modality: Modality) -> Tensor:
+        seen.append(x)
+        return encode(x, modality)
+
+    monkeypatch.setattr(setting.objective, "encode", watch)
+    items = setting.batch.unpaired_sounds
+    setting.objective.unpaired(items, "sound")
+    assert items.windows.shape[0] == 2 * len(items.clip)
+    assert torch.equal(seen[0], setting.preprocessor.sound(items.windows))
+
+
 def test_a_frozen_memory_is_not_moved_by_unpaired_items(make: Make) -> None:
     moves = {}
     for kept in ("learned", "frozen"):
