@@ -47,7 +47,11 @@ def add_commands(commands: Any) -> None:
     report = commands.add_parser("report", help="write a run's page: curves, memory, retrieval, slots")
     report.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
     report.add_argument("--data", type=Path, metavar="DATA", help=f"{DATA_HELP} (default the run's own)")
+    report.add_argument("--split", metavar="SPLIT", help="ask the model about it (default val, else test or train)")
     report.add_argument("--out", type=Path, metavar="FILE", help="the page (default RUN/report.html)")
+    report.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="in place of the page, its pictures as files to show elsewhere"
+    )
     report.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     report.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     report.set_defaults(run=run_report)
@@ -146,16 +150,23 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
 def run_report(arguments: argparse.Namespace) -> None:
     """`bma report`."""
     from training.report.page import render, save_page
+    from training.report.pictures import make_pictures, save_pictures
     from training.report.report import gather
 
-    report = gather(arguments.folder, arguments.data, arguments.device, arguments.precision)
-    out = arguments.out or arguments.folder / "report.html"
-    command = ["bma", "report", str(arguments.folder)]
-    page = render(report, shlex.join([*command, "--data", str(arguments.data)] if arguments.data else command))
-    save_page(page, out)
+    report = gather(arguments.folder, arguments.data, arguments.device, arguments.precision, split=arguments.split)
     for note in report.notes:
         print(note)
-    print(f"{out} is the report of {report.record.name} ({len(page) / 1e6:.1f} MB)")
+    if arguments.pictures:
+        print("\n".join(save_pictures(make_pictures(report), arguments.pictures)))
+    if arguments.out or not arguments.pictures:
+        out = arguments.out or arguments.folder / "report.html"
+        command = ["bma", "report", str(arguments.folder)]
+        for option in ("data", "split"):
+            if getattr(arguments, option):
+                command += [f"--{option}", str(getattr(arguments, option))]
+        page = render(report, shlex.join(command))
+        save_page(page, out)
+        print(f"{out} is the report of {report.record.name} ({len(page) / 1e6:.1f} MB)")
 
 
 def run_embed(arguments: argparse.Namespace) -> None:

@@ -54,7 +54,7 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     spec_time: int = 40  # widest, in frames
     crop_scale: float = 0.08  # SimCLR: smallest share of the picture that a crop keeps
     colour_jitter: float = 1.0  # SimCLR: strength of the colour jitter
-    separate_windows: bool = False  # the two views of an unpaired sound are windows of their own, not one augmented twice
+    separate_windows: bool = False  # the two views of an unpaired sound are two windows, not one augmented twice
     paired_augment: bool = False  # augmentations on pairs too (the paper has none); their crops and colours:
     paired_crop_scale: float = 0.08
     paired_colour_jitter: float = 1.0

@@ -168,6 +168,10 @@ def test_pools_hold_what_the_split_says(tiny_data: PackedData) -> None:
 def test_an_unpaired_sound_may_come_with_two_windows(feed: Feed, tiny_data: PackedData) -> None:
     one, two = feed(unpaired="sounds"), feed(unpaired="sounds", separate_windows=True)
     single, double = one.batch(1).unpaired_sounds, two.batch(1).unpaired_sounds
+    assert single is not None
+    assert double is not None
+    assert single.windows is not None
+    assert double.windows is not None
     n = len(single.clip)
     assert double.windows.shape == (2 * n, two.samples)
     assert torch.equal(double.windows[:n], single.windows)

@@ -253,6 +253,8 @@ def test_two_windows_are_the_two_views(make: Make, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(setting.objective, "encode", watch)
     items = setting.batch.unpaired_sounds
+    assert items is not None
+    assert items.windows is not None
     setting.objective.unpaired(items, "sound")
     assert items.windows.shape[0] == 2 * len(items.clip)
     assert torch.equal(seen[0], setting.preprocessor.sound(items.windows))

@@ -68,9 +68,6 @@ class Chart:
 
 def draw(chart: Chart) -> Markup:
     """A figure: title, legend with the last values, the drawing, the table."""
-    shown = [line.y for line in chart.lines] + [line.faint[1] for line in chart.lines if line.faint]
-    y_scale = Scale.around(np.concatenate(shown), log=chart.log, zero=chart.zero or chart.bars)
-    x_scale = _x_scale(chart)
     last = len(chart.x) - 1
     resting = "" if chart.bars else chart.name_of(last)
     legend = [
@@ -91,29 +88,16 @@ def draw(chart: Chart) -> Markup:
             element("p", chart.about, class_="note"),
         ),
         element("ul", *legend, class_="legend"),
-        _svg(chart, x_scale, y_scale),
-        _points(chart, x_scale, y_scale),
+        plot(chart),
+        _points(chart, *_scales(chart)),
         element("details", element("summary", "As a table"), _table(chart)),
         class_="chart",
     )
 
 
-def _x_scale(chart: Chart) -> Scale:
-    if len(chart.x) < 2:
-        return Scale.around(chart.x)
-    room = float(chart.x[1] - chart.x[0]) / 2 if chart.bars else 0.0
-    return Scale(float(chart.x[0]) - room, float(chart.x[-1]) + room)
-
-
-def _across(scale: Scale, x: Values) -> Values:
-    return LEFT + scale.place(x) * (WIDTH - LEFT - RIGHT)
-
-
-def _down(scale: Scale, y: Values) -> Values:
-    return HEIGHT - BOTTOM - np.clip(scale.place(y), 0, 1) * (HEIGHT - TOP - BOTTOM)
-
-
-def _svg(chart: Chart, x_scale: Scale, y_scale: Scale) -> Markup:
+def plot(chart: Chart, **attributes: object) -> Markup:
+    """The drawing alone, an `svg` with these attributes beside its own: no title, legend or table."""
+    x_scale, y_scale = _scales(chart)
     drawn = []
     for line in chart.lines:
         if line.faint:
@@ -132,7 +116,29 @@ def _svg(chart: Chart, x_scale: Scale, y_scale: Scale) -> Markup:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=f"{chart.title}. {chart.about}",
+        **attributes,
     )
+
+
+def _scales(chart: Chart) -> tuple[Scale, Scale]:
+    """Of x and of y."""
+    shown = [line.y for line in chart.lines] + [line.faint[1] for line in chart.lines if line.faint]
+    return _x_scale(chart), Scale.around(np.concatenate(shown), log=chart.log, zero=chart.zero or chart.bars)
+
+
+def _x_scale(chart: Chart) -> Scale:
+    if len(chart.x) < 2:
+        return Scale.around(chart.x)
+    room = float(chart.x[1] - chart.x[0]) / 2 if chart.bars else 0.0
+    return Scale(float(chart.x[0]) - room, float(chart.x[-1]) + room)
+
+
+def _across(scale: Scale, x: Values) -> Values:
+    return LEFT + scale.place(x) * (WIDTH - LEFT - RIGHT)
+
+
+def _down(scale: Scale, y: Values) -> Values:
+    return HEIGHT - BOTTOM - np.clip(scale.place(y), 0, 1) * (HEIGHT - TOP - BOTTOM)
 
 
 def _grid(chart: Chart, x_scale: Scale, y_scale: Scale) -> list[Markup]:

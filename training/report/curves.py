@@ -85,6 +85,12 @@ def find_curves(metrics: Metrics) -> tuple[list[Chart], list[Chart]]:
     return _charts(metrics, CURVES), _charts(metrics, others)
 
 
+def find_curve(metrics: Metrics, scalar: str) -> Chart | None:
+    """The chart that shows a known scalar; None where the run wrote none of what it draws."""
+    charts = _charts(metrics, [curve for curve in CURVES if scalar in curve.names])
+    return charts[0] if charts else None
+
+
 def _charts(metrics: Metrics, curves: tuple[_Curve, ...] | list[_Curve]) -> list[Chart]:
     charts = []
     for curve in curves:

@@ -21,21 +21,30 @@ _RATE, _BITS = 22_050, 40_000  # Hz and bits a second of the MP3
 
 def image_uri(image: npt.NDArray[np.uint8]) -> str:
     """A JPEG of an image in the packed form, uint8 `[3, S, S]`."""
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    picture = image_picture(image)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return _jpeg(picture, 85)
 
 
 def spectrogram_uri(samples: npt.NDArray[np.int16], sample_rate: int) -> str:
     """A JPEG of the spectrogram of a sound's first five seconds, int16 `[L]`."""
+    return _jpeg(spectrogram(samples, sample_rate).resize(STRIP, Image.Resampling.LANCZOS), 75)
+
+
+def image_picture(image: npt.NDArray[np.uint8]) -> Image.Image:
+    """An image in the packed form, uint8 `[3, S, S]`, as an RGB picture."""
+    return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def spectrogram(samples: npt.NDArray[np.int16], sample_rate: int) -> Image.Image:
+    """The log-mel spectrogram of a sound's first five seconds, int16 `[L]`, as an RGB picture of 320 x 160 pixels."""
     stream = io.BytesIO()
     with wave.open(stream, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(sample_rate)
         sound.writeframes(_beginning(samples, sample_rate).astype("<i2").tobytes())
-    picture = Image.open(io.BytesIO(sound_thumbnail(stream.getvalue())))
-    return _jpeg(picture.resize(STRIP, Image.Resampling.LANCZOS), 75)
+    return Image.open(io.BytesIO(sound_thumbnail(stream.getvalue()))).convert("RGB")
 
 
 def sound_uri(samples: npt.NDArray[np.int16], sample_rate: int) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -14,7 +12,7 @@ from string import Template
 from training.report.cards import Cards
 from training.report.head import describe_run, show_numbers, tell_how
 from training.report.markup import element, join
-from training.report.record import ReportError
+from training.report.output import save
 from training.report.report import Report
 from training.report.sections import show_curves, show_gallery, show_memory, show_slots
 
@@ -60,18 +58,7 @@ def render(report: Report, command: str = "bma report RUN") -> str:
 
 def save_page(page: str, file: Path) -> None:
     """Write a page as a whole or not at all. Raises `ReportError` where the file can't be written."""
-    draft = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as stream:
-            stream.write(page)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(file)
-    except OSError as error:
-        if draft:
-            Path(draft).unlink(missing_ok=True)
-        raise ReportError(f"{file} can't be written ({error.strerror}); name another file with --out") from None
+    save(page.encode("utf-8", errors="replace"), file, "name another file with --out")
 
 
 def _part(name: str) -> str:

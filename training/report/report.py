@@ -12,7 +12,7 @@ from training.model.bundle import MODALITIES, Bundle
 from training.model.embedder import Embedder
 from training.model.memory import Modality, other
 from training.report.gallery import Answer, find_answers
-from training.report.record import Record, read_record
+from training.report.record import Record, ReportError, read_record
 from training.report.sample import Sample, choose_split, take_sample
 from training.report.usage import Slot, Usage, find_slots, measure_usage
 from training.retrieval import retrieval_scores
@@ -68,6 +68,7 @@ def gather(
     device: str = "auto",
     precision: str = "auto",
     *,
+    split: str | None = None,
     examples: int = 12,
     slots: int = 12,
 ) -> Report:
@@ -78,11 +79,12 @@ def gather(
         data: the data set, the one that the run names when None.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32 or bf16.
+        split: what the model is asked about; the first of val, test and train that holds both kinds when None.
         examples: queries of each modality in the gallery.
         slots: how many of the most used slots are shown.
 
     Raises:
-        ReportError: the folder is not a run's.
+        ReportError: the folder is not a run's, or the split that was asked for does not hold both kinds.
         BundleError: its bundle is damaged.
         RowsError, PackError: `data` can't be used.
         ValueError: the device or the precision is not available.
@@ -97,10 +99,14 @@ def gather(
         return Report(record, notes=notes)
     embedder = Embedder(run / "model", device, precision, batch_size=128)
     opened = _open(record, data, embedder, notes)
-    split = choose_split(opened) if opened else None
+    asked, split = split, None
+    if opened:
+        split = choose_split(opened, (asked,)) if asked else choose_split(opened)
+    if opened and asked and not split:
+        raise ReportError(f"{opened.folder} has no images and sounds in split '{asked}'; name another with --split")
     if opened and not split:
         notes.append(f"{opened.folder} has no split with both images and sounds, so there is nothing to retrieve.")
-    if split == "test":
+    if split == "test" and not asked:
         notes.append("Split val holds no images and sounds to retrieve, so this looks at split test.")
     if split == "train":
         notes.append("This looks at split train, which the model was trained on: others hold no images and sounds.")

@@ -38,6 +38,8 @@ class Sample:
         queries: int64 `[N]`, how many queries each item makes.
         entropies: float32 `[Q]`, of each query's addressing in nats.
         first: int64 `[Q]`, the slot that each query weighs most.
+        recalled: the half of h that the memory recalls, float32 `[N, c]`, the mean over an item's queries; zeros
+            without a memory.
     """
 
     modality: Modality
@@ -48,6 +50,7 @@ class Sample:
     queries: npt.NDArray[np.int64]
     entropies: npt.NDArray[np.float32]
     first: npt.NDArray[np.int64]
+    recalled: npt.NDArray[np.float32]
 
     @property
     def truth(self) -> list[str]:
@@ -57,9 +60,9 @@ class Sample:
         return [f"clip {clip}" for clip in self.items.clips.tolist()]
 
 
-def choose_split(data: PackedData) -> str | None:
-    """The first of val, test and train that holds both images and sounds."""
-    for split in ("val", "test", "train"):
+def choose_split(data: PackedData, asked: Sequence[str] = ("val", "test", "train")) -> str | None:
+    """The first of these splits that holds both images and sounds."""
+    for split in asked:
         if all(len(_find(data, split, modality).numbers) for modality in ("image", "sound")):
             return split
     return None
@@ -76,7 +79,8 @@ def take_sample(data: PackedData, embedder: Embedder, split: str, modality: Moda
     h, weights, queries, entropies, first = (np.concatenate(column) for column in zip(*answers, strict=True))
     with torch.inference_mode():
         z = F.normalize(bundle.model.project(torch.from_numpy(h), modality), dim=1).numpy()
-    return Sample(modality, items, len(found.numbers), z, weights, queries, entropies, first)
+    recalled = np.split(h, 2, axis=1)[1 if modality == "image" else 0]
+    return Sample(modality, items, len(found.numbers), z, weights, queries, entropies, first, recalled)
 
 
 def _find(data: PackedData, split: str, modality: Modality) -> Items:

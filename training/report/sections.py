@@ -57,7 +57,7 @@ def show_memory(report: Report) -> Section | None:
         f"{usage.queries:,} {'images' if usage.modality == 'image' else 'windows of sound'}" for usage in usages
     )
     about = f"{queries} of split {report.findings.split} address {n:,} slots. {_sampled(report.findings)}".strip()
-    charts = element("div", draw(_spread(usages)), draw(_ranks(usages)), _shares(usages), class_="charts")
+    charts = element("div", draw(chart_spread(usages)), draw(chart_ranks(usages)), _shares(usages), class_="charts")
     return _section("memory", "Memory", about, charts)
 
 
@@ -114,8 +114,8 @@ def _sampled(findings: Findings) -> str:
     return f"Looked at: {' and '.join(parts)}, chosen evenly." if parts else ""
 
 
-def _spread(usages: list[Usage]) -> Chart:
-    """A histogram of effective slots."""
+def chart_spread(usages: list[Usage]) -> Chart:
+    """A histogram of effective slots, of at least one modality."""
     everything = np.concatenate([usage.effective for usage in usages])
     borders = np.histogram_bin_edges(everything, BINS)
     lines = [
@@ -135,8 +135,8 @@ def _spread(usages: list[Usage]) -> Chart:
     )
 
 
-def _ranks(usages: list[Usage]) -> Chart:
-    """Mean addressing weight of the slots, the most used first."""
+def chart_ranks(usages: list[Usage]) -> Chart:
+    """Mean addressing weight of the slots, the most used first, of at least one modality."""
     n = len(usages[0].mean)
     ranks = evenly(n, RANKS)
     lines = [Line(_plural(usage), usage.modality, np.sort(usage.mean)[::-1][ranks]) for usage in usages]

@@ -58,6 +58,33 @@ def measure_usage(sample: Sample) -> Usage:
     return Usage(sample.modality, len(sample.first), np.exp(sample.entropies.astype(np.float64)), mean, covering, never)
 
 
+def measure_alikeness(sample: Sample) -> npt.NDArray[np.float64]:
+    """Cosine between what two items recall, of all pairs of a sample's N items that recall anything: `[N (N - 1) / 2]`
+    where all do. Near 1 everywhere: the memory answers the same whatever it is asked."""
+    recalled = sample.recalled.astype(np.float64)
+    lengths = np.linalg.norm(recalled, axis=1)
+    directions = recalled[lengths > 0] / lengths[lengths > 0, None]
+    return np.clip((directions @ directions.T)[np.triu_indices(len(directions), 1)], -1, 1)
+
+
+def measure_agreement(samples: list[Sample]) -> tuple[float, float] | None:
+    """How well the slots link classes: draw a slot by its mean weight over both modalities, then an image and a sound
+    by their weights on it; how often they are of the same class. With it the same for slots that link nothing, that is
+    for any image with any sound. None where classes or a memory are missing."""
+    names = sorted({label for sample in samples for label in sample.items.labels if label})
+    if not names or not all(sample.weights.shape[1] for sample in samples):
+        return None
+    by_class = []  # [classes, n]: each column how a slot's weight is shared among classes
+    alone = []
+    for sample in samples:
+        members = np.array([[label == name for label in sample.items.labels] for name in names], np.float64)
+        weights = members @ sample.weights.astype(np.float64)
+        by_class.append(weights / weights.sum(axis=0))
+        alone.append(members.sum(axis=1) / members.sum())
+    slots = np.mean([measure_usage(sample).mean for sample in samples], axis=0)
+    return float((slots * (by_class[0] * by_class[1]).sum(axis=0)).sum()), float(alone[0] @ alone[1])
+
+
 def find_slots(samples: list[Sample], usages: list[Usage], many: int, k: int = 4) -> list[Slot]:
     """The slots with the highest mean weight over both modalities, and the k items of each that address them most."""
     together = np.mean([usage.mean for usage in usages], axis=0)

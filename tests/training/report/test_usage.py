@@ -22,7 +22,8 @@ def made_up(weights: list[list[float]], queries: list[int], first: list[int]) ->
     items = Items(np.arange(len(table), dtype=np.int32), [""] * len(table), np.arange(len(table)))
     z = np.ones((len(table), 2), np.float32)
     counts = np.array(queries)
-    return Sample("sound", items, len(table), z, table, counts, np.zeros(len(first), np.float32), np.array(first))
+    entropies, recalled = np.zeros(len(first), np.float32), np.zeros((len(table), 1), np.float32)
+    return Sample("sound", items, len(table), z, table, counts, entropies, np.array(first), recalled)
 
 
 def test_usage_equals_a_slow_loop(report: Report, tiny_data: PackedData) -> None:
