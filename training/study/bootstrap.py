@@ -142,24 +142,25 @@ def components(paired: Paired) -> Components:
 
 
 def needed(paired: Paired) -> Needed:
-    """How many clips, or how many seeds, would do.
+    """How many clips, or how many seeds, would do, where those that there are do not.
 
     The mean over S seeds and C clips has the variance V = V_s / S + V_c / C + V_e / (S C) (see `components`), and its
     interval leaves 0 out where |mean| > 1.96 sqrt(V). With B = (mean / 1.96)^2 that solves to
 
         C > (V_c + V_e / S) / (B - V_s / S)    and    S > (V_s + V_e / C) / (B - V_c / C)
 
-    and no number suffices where a denominator is not above 0. It takes the observed difference for the true one, so
+    and no number suffices where a denominator is not above 0. The bootstrap's variance may be above V, so where the
+    numbers at hand would do by V and do not, one more is named: the least that can be said. It takes the observed difference for the true one, so
     half of all experiments of that size would show it; 2.04 times as many clips (or seeds, where they alone vary) show
     it four times in five.
     """
     seeds, clips = paired.sums.shape
     v = components(paired)
     bound = (paired.mean / _NORMAL) ** 2
-    of_clips = _smallest(v.clip + v.rest / seeds, bound - v.seed / seeds)
-    of_seeds = None if seeds == 1 else _smallest(v.seed + v.rest / clips, bound - v.clip / clips)
+    of_clips = _smallest(v.clip + v.rest / seeds, bound - v.seed / seeds, clips)
+    of_seeds = None if seeds == 1 else _smallest(v.seed + v.rest / clips, bound - v.clip / clips, seeds)
     return Needed(of_clips, of_seeds)
 
 
-def _smallest(variance: float, room: float) -> int | None:
-    return max(2, math.floor(variance / room) + 1) if room > 0 else None
+def _smallest(variance: float, room: float, present: int) -> int | None:
+    return max(present + 1, math.floor(variance / room) + 1) if room > 0 else None

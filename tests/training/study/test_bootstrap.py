@@ -141,6 +141,12 @@ def test_where_seeds_differ_most_clips_alone_never_settle_it() -> None:
     assert many.seeds > 5
 
 
+def test_more_are_needed_than_did_not_do() -> None:
+    paired = Paired(np.random.default_rng(13).normal(0.5, 1, size=(4, 60)), np.ones(60))  # settled many times over
+    many = needed(paired)
+    assert (many.clips, many.seeds) == (61, 5)
+
+
 def test_of_one_seed_only_clips_are_known() -> None:
     one = Paired(np.random.default_rng(12).normal(0.1, 1, size=(1, 50)), np.ones(50))
     many = needed(one)
