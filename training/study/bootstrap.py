@@ -150,9 +150,9 @@ def needed(paired: Paired) -> Needed:
         C > (V_c + V_e / S) / (B - V_s / S)    and    S > (V_s + V_e / C) / (B - V_c / C)
 
     and no number suffices where a denominator is not above 0. The bootstrap's variance may be above V, so where the
-    numbers at hand would do by V and do not, one more is named: the least that can be said. It takes the observed difference for the true one, so
-    half of all experiments of that size would show it; 2.04 times as many clips (or seeds, where they alone vary) show
-    it four times in five.
+    numbers at hand would do by V and do not, one more is named: the least that can be said. It takes the observed
+    difference for the true one, so half of all experiments of that size would show it; 2.04 times as many clips (or
+    seeds, where they alone vary) show it four times in five.
     """
     seeds, clips = paired.sums.shape
     v = components(paired)
