@@ -79,7 +79,7 @@ def measure_agreement(samples: list[Sample]) -> tuple[float, float] | None:
     for sample in samples:
         members = np.array([[label == name for label in sample.items.labels] for name in names], np.float64)
         weights = members @ sample.weights.astype(np.float64)
-        by_class.append(weights / weights.sum(axis=0))
+        by_class.append(weights / np.maximum(weights.sum(axis=0), np.finfo(np.float64).tiny))
         alone.append(members.sum(axis=1) / members.sum())
     slots = np.mean([measure_usage(sample).mean for sample in samples], axis=0)
     return float((slots * (by_class[0] * by_class[1]).sum(axis=0)).sum()), float(alone[0] @ alone[1])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +10,13 @@ import torch
 
 from training.data.packed import PackedData
 from training.features import Items
-from training.model.bundle import MODALITIES
+from training.model.bundle import MODALITIES, load_bundle
 from training.model.embedder import Embedder
 from training.model.preprocess import windows
 from training.report import sample as samples
 from training.report.report import Report
 from training.report.sample import Sample, take_sample
-from training.report.usage import find_slots, measure_usage
+from training.report.usage import find_slots, measure_agreement, measure_alikeness, measure_usage
 
 
 def made_up(weights: list[list[float]], queries: list[int], first: list[int]) -> Sample:
@@ -107,3 +109,40 @@ def test_large_splits_are_sampled_evenly(
     assert sample.total == 6
     monkeypatch.setattr(samples, "MOST_WINDOWS", 2)
     assert len(take_sample(tiny_data, embedder, "test", "sound").items.numbers) < 3
+
+
+def test_alikeness_is_the_cosine_of_every_pair_that_recalls_anything(report: Report) -> None:
+    assert report.findings
+    for sample in report.findings.samples.values():
+        cosines = []
+        for one in range(len(sample.recalled)):
+            for other in range(one + 1, len(sample.recalled)):
+                a, b = sample.recalled[one].tolist(), sample.recalled[other].tolist()
+                dot = sum(x * y for x, y in zip(a, b, strict=True))
+                cosines.append(dot / math.hypot(*a) / math.hypot(*b))
+        np.testing.assert_allclose(measure_alikeness(sample), cosines, rtol=1e-5)
+    silent = made_up([[1, 0], [0, 1]], [1, 1], [0, 1])
+    assert measure_alikeness(silent).shape == (0,)
+
+
+def test_what_is_recalled_is_the_other_half_of_h(report: Report, tiny_run: Path) -> None:
+    assert report.findings
+    memory = load_bundle(tiny_run / "model").model.memory
+    for modality, sample in report.findings.samples.items():
+        expected = sample.weights @ memory.value(modality).detach().numpy()  # a mean over windows is linear
+        np.testing.assert_allclose(sample.recalled, expected, atol=1e-4)
+
+
+def with_labels(sample: Sample, labels: list[str]) -> Sample:
+    return dataclasses.replace(sample, items=Items(sample.items.numbers, labels, sample.items.clips))
+
+
+def test_agreement_is_one_for_slots_of_a_class_and_chance_for_slots_of_all() -> None:
+    labels = ["a", "a", "b", "b"]
+    linked = with_labels(made_up([[1, 0], [1, 0], [0, 1], [0, 1]], [1] * 4, [0, 0, 1, 1]), labels)
+    loose = with_labels(made_up([[0.5, 0.5]] * 4, [1] * 4, [0] * 4), labels)
+    assert measure_agreement([linked, linked]) == pytest.approx((1, 0.5))
+    assert measure_agreement([linked, loose]) == pytest.approx((0.5, 0.5))
+    turned = with_labels(linked, labels[::-1])
+    assert measure_agreement([linked, turned]) == pytest.approx((0, 0.5))
+    assert measure_agreement([with_labels(linked, [""] * 4)] * 2) is None
