@@ -131,7 +131,7 @@ class Feeder:
         self.pools = choose_pools(data, config)
         pairs = "rows of split 'train' with both an image and a sound"
         self._require("pairs", pairs, "add pairs, or those of another data set with 'bma data join'")
-        self.kinds = ["pairs"]
+        self.kinds, self.until = ["pairs"], config.unpaired_until * config.steps
         without = ("images", "sounds") if config.unpaired == "both" else ("none", "none")
         if config.uses_unpaired_sounds:
             self._require("unpaired sounds", "rows of split 'unpaired' with a sound", f"or say unpaired={without[0]}")
@@ -173,11 +173,15 @@ class Feeder:
 
     def rows(self, step: int) -> dict[str, list[int]]:
         """Row numbers of each kind of item in a step, those of all ranks."""
-        return {kind: self.sampler.draw(kind, step).tolist() for kind in self.kinds}
+        return {kind: self.sampler.draw(kind, step).tolist() for kind in self.kinds_of(step)}
+
+    def kinds_of(self, step: int) -> list[str]:
+        """The kinds of items in a step: after `unpaired_until` pairs alone."""
+        return self.kinds if step < self.until else self.kinds[:1]
 
     def _gather(self, step: int) -> Batch:
         """A batch: on the device where the arrays are there, else on the CPU, pinned for a GPU."""
-        parts = {kind.replace(" ", "_"): self._items(kind, step) for kind in self.kinds}
+        parts = {kind.replace(" ", "_"): self._items(kind, step) for kind in self.kinds_of(step)}
         batch = Batch(**parts)
         return batch.pinned() if self.device.type == "cuda" and not self.resident else batch
 

@@ -45,6 +45,7 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     unpaired: str = "none"  # none, sounds, images or both
     unpaired_weight: float = 1.0  # factor on each L_unpair
     unpaired_ramp: float = 0.0  # share of the run in which that factor rises from 0
+    unpaired_until: float = 1.0  # share of the run after which pairs are learned from alone
     second_view: str = "single"  # h of L_unpair's other view: single-hop as in Figure 4, or cyclic too
     separate_statistics: bool = False  # batch norm's running statistics are those of pairs alone
     unpaired_memory: str = "learned"  # or frozen: L_unpair does not move the slots
@@ -85,7 +86,7 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
         for key in ("warmup", "unpaired_ramp", "memory_start"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share from 0 to 1, not {getattr(self, key)}")
-        for key in ("crop_scale", "paired_crop_scale", "paired_share", "unpaired_share"):
+        for key in ("crop_scale", "paired_crop_scale", "paired_share", "unpaired_share", "unpaired_until"):
             if not 0 < getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share above 0 and at most 1, not {getattr(self, key)}")
         for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter", "paired_colour_jitter"):

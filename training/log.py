@@ -66,7 +66,7 @@ class MetricsLog:
                 self.stream = file.open("a", encoding="utf-8")
             except OSError as error:
                 raise self._full(error) from None
-        self.batch_items = batch_items
+        self.batch_items, self.items = batch_items, 0
         self.waiting: list[tuple[int, dict[str, Tensor], dict[str, float]]] = []
         self.last: dict[str, float] = {}
         self.diverged: tuple[int, float] | None = None
@@ -76,7 +76,12 @@ class MetricsLog:
         self.waited = self.waited_before = 0.0
 
     def add(
-        self, step: int, scalars: dict[str, Tensor], plain: dict[str, float] | None = None, waited: float = 0.0
+        self,
+        step: int,
+        scalars: dict[str, Tensor],
+        plain: dict[str, float] | None = None,
+        waited: float = 0.0,
+        items: int | None = None,
     ) -> None:
         """Note a step.
 
@@ -85,9 +90,12 @@ class MetricsLog:
             scalars: what it computed, on the device.
             plain: what was known before it.
             waited: seconds spent waiting for data since the run began.
+            items: of the step, on all ranks together, where they are not `batch_items`.
         """
+        if self.waiting and self.waiting[-1][1].keys() != scalars.keys():
+            self.flush()  # a table has the same columns all the way
         self.waiting.append((step, {key: value.detach() for key, value in scalars.items()}, plain or {}))
-        self.waited = waited
+        self.waited, self.items = waited, self.items + (self.batch_items if items is None else items)
         late = self.ranks.count == 1 and time.perf_counter() - self.flushed >= FLUSH_SECONDS
         if len(self.waiting) >= FLUSH_STEPS or late:
             self.flush()
@@ -101,10 +109,10 @@ class MetricsLog:
             now = time.perf_counter()
             seconds = max(now - self.flushed, 1e-9)
             speed = {
-                "samples_per_second": round(steps * self.batch_items / seconds, 1),
+                "samples_per_second": round(self.items / seconds, 1),
                 "data_wait": round((self.waited - self.waited_before) / seconds, 4),
             }
-            self.flushed, self.waited_before = now, self.waited
+            self.flushed, self.waited_before, self.items = now, self.waited, 0
             written, self.waiting = self.waiting, []
             records = []
             for (step, names, plain), values in zip(written, rows, strict=True):

@@ -119,7 +119,8 @@ class _Loop:
         items = len(self.feeder.kinds) * config.batch_size
         with MetricsLog(self.folder.metrics, done, config.steps, items, self.ranks, board) as log:
             for step, batch in enumerate(self.feeder.batches(done, config.steps), start=done):
-                log.add(step, learner.learn(step, batch), learner.rates(step), self.feeder.waited)
+                items = len(self.feeder.kinds_of(step)) * config.batch_size
+                log.add(step, learner.learn(step, batch), learner.rates(step), self.feeder.waited, items)
                 stopped = self._stopped(stop, step)
                 due = (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps or stopped
                 if due:

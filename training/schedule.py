@@ -19,6 +19,8 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def unpaired_weight(config: TrainingConfig, step: int) -> float:
-    """Factor on L_unpair at a step: a linear rise over the ramp, then constant."""
+    """Factor on L_unpair at a step: a linear rise over the ramp, then constant, and 0 from `unpaired_until` on."""
+    if step >= config.unpaired_until * config.steps:
+        return 0.0
     ramp = config.unpaired_ramp * config.steps
     return config.unpaired_weight * (min(1.0, step / ramp) if ramp else 1.0)

@@ -46,6 +46,21 @@ def test_it_is_written_at_least_every_ten_steps(file: Path) -> None:
     log.close()
 
 
+def test_scalars_may_come_and_go(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)
+    log = MetricsLog(file, 0, 100, 8)
+    for step in range(3):
+        log.add(step, {"loss": torch.tensor(2.0), "loss_unpaired_sounds": torch.tensor(1.0)})
+    now = 100.5
+    log.add(3, {"loss": torch.tensor(1.0)}, items=4)
+    now = 101.0
+    log.close()
+    records = read(file)
+    assert [record.get("loss_unpaired_sounds") for record in records] == [1.0, 1.0, 1.0, None]
+    assert [record["samples_per_second"] for record in records] == [48, 48, 48, 8]
+
+
 def test_it_is_written_at_least_every_second(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(training.log.time, "perf_counter", lambda: now)

@@ -378,6 +378,21 @@ def test_the_factor_on_l_unpair_rises_over_the_ramp(tiny_config: TinyConfig) -> 
     config = tiny_config(steps=10, unpaired_weight=2.0, unpaired_ramp=0.5)
     assert [unpaired_weight(config, step) for step in range(10)] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6] + [2.0] * 5)
     assert unpaired_weight(tiny_config(unpaired_weight=2.0), 0) == 2.0
+    assert [unpaired_weight(tiny_config(steps=4, unpaired_until=0.5), step) for step in range(4)] == [1, 1, 0, 0]
+
+
+def test_unpaired_items_may_be_left_out_from_a_step_on(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    config = tiny_config(steps=6, unpaired="both", unpaired_until=0.5)
+    train(tiny_data, tmp_path / "run", config, device="cpu")
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == list(range(6))
+    terms = {"loss_unpaired_sounds", "loss_unpaired_images"}
+    assert all((terms <= record.keys()) == (record["step"] < 3) for record in records)
+    assert all(record["loss"] == record["loss_pair"] for record in records[3:])
+    feeder = Feeder(tiny_data, config, torch.device("cpu"))
+    assert [len(feeder.rows(step)) for step in range(6)] == [3, 3, 3, 1, 1, 1]
 
 
 def test_a_run_that_crashed_after_its_last_step_only_finishes(
