@@ -53,6 +53,8 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     spec_masks: int = 2  # SpecAugment: masks of each kind
     spec_frequency: int = 30  # widest, in mel bands
     spec_time: int = 40  # widest, in frames
+    sound_gain: float = 0.0  # dB: augmented sounds are made so much louder or softer at most
+    sound_tilt: float = 0.0  # dB: and their lowest band raised, their highest lowered, or the other way round
     crop_scale: float = 0.08  # SimCLR: smallest share of the picture that a crop keeps
     colour_jitter: float = 1.0  # SimCLR: strength of the colour jitter
     separate_windows: bool = False  # the two views of an unpaired sound are two windows, not one augmented twice
@@ -89,7 +91,15 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
         for key in ("crop_scale", "paired_crop_scale", "paired_share", "unpaired_share", "unpaired_until"):
             if not 0 < getattr(self, key) <= 1:
                 raise ConfigError(f"'{key}' takes a share above 0 and at most 1, not {getattr(self, key)}")
-        for key in ("unpaired_weight", "spec_frequency", "spec_time", "colour_jitter", "paired_colour_jitter"):
+        for key in (
+            "unpaired_weight",
+            "spec_frequency",
+            "spec_time",
+            "sound_gain",
+            "sound_tilt",
+            "colour_jitter",
+            "paired_colour_jitter",
+        ):
             if getattr(self, key) < 0:
                 raise ConfigError(f"'{key}' takes a number of at least 0, not {getattr(self, key)}")
         for key, choices in (

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from training.augment.level import LevelAugment
 from training.augment.simclr import SimCLRAugment
 from training.augment.spec import SpecAugment
 from training.batch import Batch, Items
@@ -50,7 +51,8 @@ class Objective(nn.Module):
         self.ranks = ranks
         self.augment_image = SimCLRAugment(config.crop_scale, config.colour_jitter, ranks=ranks)
         self.augment_paired_image = SimCLRAugment(config.paired_crop_scale, config.paired_colour_jitter, ranks=ranks)
-        self.augment_sound = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time, ranks)
+        self.level = LevelAugment(config.sound_gain, config.sound_tilt, preprocessor.std, ranks)
+        self.mask = SpecAugment(config.spec_masks, config.spec_frequency, config.spec_time, ranks)
 
     def forward(self, batch: Batch, unpaired_weight: float) -> dict[str, Tensor]:
         """Scalars by name: `loss` (the total, with its graph), each of its terms, and what to watch of the memory."""
@@ -90,6 +92,10 @@ class Objective(nn.Module):
                 h_second = self.model.represent(second, modality)
         z_first, z_second = self.model.project(h_first, modality), self.model.project(h_second, modality)
         return self._contrast(z_first, z_second, items)
+
+    def augment_sound(self, log_mels: Tensor) -> Tensor:
+        """Level and tilt, then SpecAugment's masks."""
+        return self.mask(self.level(log_mels))
 
     def encode(self, x: Tensor, modality: Modality) -> Tensor:
         """f of a batch, the convolutions in the run's precision."""
