@@ -12,6 +12,7 @@ ALL = (*IMAGE, *SOUND, "sound_to_image.hit@1", "sound_to_image.map", "image_to_s
 # What the paper says, whatever the preset adds; sizes stay the preset's.
 LITERAL_MEMORY = {
     "memory_init": "normal",
+    "slot_std": 1.0,
     "centre_slots": False,
     "normalise_halves": False,
     "separate_heads": False,
@@ -20,6 +21,8 @@ LITERAL_MEMORY = {
 LITERAL_UNPAIRED = {
     "unpaired_weight": 1.0,
     "unpaired_ramp": 0.0,
+    "unpaired_until": 1.0,
+    "separate_windows": False,
     "second_view": "single",
     "separate_statistics": False,
     "unpaired_memory": "learned",
@@ -95,6 +98,7 @@ def _gaps() -> Study:
     itself."""
     alone: dict[str, tuple[object, ...]] = {
         "memory_init": ("normal", "matched"),
+        "slot_std": (1.0, 0.1),
         "centre_slots": (False, True),
         "normalise_halves": (False, True),
         "separate_heads": (False, True),
@@ -104,6 +108,7 @@ def _gaps() -> Study:
     }
     unpaired: dict[str, tuple[object, ...]] = {
         "second_view": ("single", "cyclic"),
+        "separate_windows": (False, True),
         "separate_statistics": (False, True),
         "unpaired_memory": ("learned", "frozen"),
     }
