@@ -138,9 +138,13 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper's numbers, nothing of ours added.
     "paper": {},
-    # The same model at 64 x 64 pixels and a quarter of the width, with what makes short runs on a CPU learn.
+    # The same model on a smaller scale, with what makes short runs on a CPU learn; docs/results.md has the evidence.
     "small": {
         "image_size": 64,
+        "n_mels": 64,
+        "n_frames": 100,
+        "hop_length": 440,
+        "win_length": 880,
         "width": 0.25,
         "slots": 500,
         "batch_size": 64,
@@ -150,6 +154,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "schedule": "cosine",
         "warmup": 0.05,
         "normalise_halves": True,
+        "centre_slots": True,
+        "slot_std": 0.03,
+        "unpaired_weight": 0.3,
+        "separate_statistics": True,
+        "separate_windows": True,
+        "spec_frequency": 13,
+        "spec_time": 20,
+        "sound_gain": 10.0,
+        "sound_tilt": 6.0,
+        "crop_scale": 0.2,
+        "colour_jitter": 0.6,
         "paired_augment": True,
         "paired_crop_scale": 0.3,
         "paired_colour_jitter": 0.3,

@@ -35,6 +35,21 @@ PAPER: dict[str, Any] = {
     "crop_scale": 0.08,
     "colour_jitter": 1.0,
     "paired_augment": False,
+    # what we add to the paper is off
+    "slot_std": 1.0,
+    "centre_slots": False,
+    "separate_heads": False,
+    "memory_init": "normal",
+    "clip_mates": "positives",
+    "decoupled": False,
+    "separate_statistics": False,
+    "separate_windows": False,
+    "unpaired_memory": "learned",
+    "unpaired_until": 1.0,
+    "unpaired_share": 1.0,
+    "paired_share": 1.0,
+    "sound_gain": 0.0,
+    "sound_tilt": 0.0,
 }
 COMMON = [
     "steps",
@@ -61,7 +76,8 @@ def test_preset_small_is_the_paper_on_a_smaller_scale() -> None:
     assert (small["image_size"], small["width"], small["slots"]) == (64, 0.25, 500)
     changed = {key for key in paper if small[key] != paper[key]}
     model_and_loss = {*ModelConfig.keys(), *PreprocessConfig.keys(), "tau_l", "unpaired", "second_view"}
-    assert changed & model_and_loss == {"image_size", "width", "slots", "normalise_halves"}
+    sizes = {"image_size", "n_mels", "n_frames", "hop_length", "win_length", "width", "slots"}
+    assert changed & model_and_loss == sizes | {"normalise_halves", "centre_slots", "slot_std"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
