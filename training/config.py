@@ -36,7 +36,6 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     warmup: float = 0.0  # share of the run in which the learning rate rises from 0
     tau_l: float = 0.1  # temperature of the losses, Eq. 4 and 5
     clip_mates: str = "positives"  # what items of the same clip are to each other, or negatives, or masked
-    decoupled: bool = False  # leave the positives out of the losses' denominator (Yeh et al. 2022)
     memory_init: str = "normal"  # slots drawn from N(0, 1), or matched: later filled with the features of pairs
     memory_start: float = 0.1  # share of the run at whose end memory_init=matched has filled the slots
 
@@ -48,7 +47,6 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     unpaired_until: float = 1.0  # share of the run after which pairs are learned from alone
     second_view: str = "single"  # h of L_unpair's other view: single-hop as in Figure 4, or cyclic too
     separate_statistics: bool = False  # batch norm's running statistics are those of pairs alone
-    unpaired_memory: str = "learned"  # or frozen: L_unpair does not move the slots
 
     spec_masks: int = 2  # SpecAugment: masks of each kind
     spec_frequency: int = 30  # widest, in mel bands
@@ -108,7 +106,6 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
             ("schedule", SCHEDULES),
             ("memory_init", MEMORY_INITS),
             ("clip_mates", CLIP_MATES),
-            ("unpaired_memory", ("learned", "frozen")),
             ("precision", PRECISIONS),
         ):
             if getattr(self, key) not in choices:

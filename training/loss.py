@@ -17,7 +17,6 @@ def contrastive_loss(
     ranks: Ranks = ALONE,
     *,
     clip_mates: str = "positives",
-    decoupled: bool = False,
 ) -> Tensor:
     """Noise contrastive loss with the sum over all positives inside the logarithm.
 
@@ -32,7 +31,6 @@ def contrastive_loss(
         ranks: who has the other items of the batch; this one's are contrasted with those of all.
         clip_mates: what the others of a clip are, the counterpart aside: `positives`, `negatives`, or `masked`, which
             is neither.
-        decoupled: the denominator holds the negatives alone (Yeh et al. 2022, "Decoupled contrastive learning").
 
     Returns:
         The mean over the 2N projections, a float32 scalar (float64 for float64 inputs); the whole batch's loss is the
@@ -64,6 +62,4 @@ def contrastive_loss(
             if clip_mates == "masked":
                 logits = logits.masked_fill(mates, -torch.inf)
         numerator = torch.logsumexp(logits.masked_fill(~positive, -torch.inf), dim=1)
-        if decoupled:
-            logits = logits.masked_fill(positive, -torch.inf)
         return (torch.logsumexp(logits, dim=1) - numerator).mean()

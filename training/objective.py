@@ -83,13 +83,12 @@ class Objective(nn.Module):
         views = self._views(items, modality)
         with kept_statistics(self.model, self.config.separate_statistics):
             f = self.encode(torch.cat(views), modality)
-        with frozen(self.model.memory, self.config.unpaired_memory == "frozen"):
-            first, second = f.chunk(2)
-            h_first = self.model.cycle(first, modality)
-            if self.config.second_view == "cyclic":
-                h_second = self.model.cycle(second, modality)
-            else:
-                h_second = self.model.represent(second, modality)
+        first, second = f.chunk(2)
+        h_first = self.model.cycle(first, modality)
+        if self.config.second_view == "cyclic":
+            h_second = self.model.cycle(second, modality)
+        else:
+            h_second = self.model.represent(second, modality)
         z_first, z_second = self.model.project(h_first, modality), self.model.project(h_second, modality)
         return self._contrast(z_first, z_second, items)
 
@@ -129,7 +128,6 @@ class Objective(nn.Module):
             self.config.tau_l,
             self.ranks,
             clip_mates=self.config.clip_mates,
-            decoupled=self.config.decoupled,
         )
 
     def _views(self, items: Items, modality: Modality) -> tuple[Tensor, Tensor]:
@@ -156,16 +154,3 @@ def kept_statistics(model: nn.Module, kept: bool) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-
-
-@contextmanager
-def frozen(module: nn.Module, really: bool) -> Iterator[None]:
-    """No gradient reaches the module's parameters."""
-    parameters = list(module.parameters()) if really else []
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -35,9 +35,7 @@ def recall(f: Tensor, key: Tensor, value: Tensor, tau_m: float) -> Tensor:
     return result
 
 
-def contrastive(
-    first: Tensor, second: Tensor, clip: list[int], tau_l: float, mates: str = "positives", decoupled: bool = False
-) -> Tensor:
+def contrastive(first: Tensor, second: Tensor, clip: list[int], tau_l: float, mates: str = "positives") -> Tensor:
     """L_pair of z^v, z^s `[N, d]` (Eq. 4), and L_unpair of z^{v,s}, z^{s,v} (Eq. 5); and what may be done otherwise."""
     z = [*first, *second]
     clips = [*clip, *clip]
@@ -56,8 +54,7 @@ def contrastive(
             is_positive = is_counterpart or (is_mate and mates == "positives")
             if is_positive:
                 numerator = numerator + term
-            if not (is_positive and decoupled):
-                denominator = denominator + term
+            denominator = denominator + term
         total = total - torch.log(numerator / denominator)
     return total / len(z)
 

@@ -260,19 +260,6 @@ def test_two_windows_are_the_two_views(make: Make, monkeypatch: pytest.MonkeyPat
     assert torch.equal(seen[0], setting.preprocessor.sound(items.windows))
 
 
-def test_a_frozen_memory_is_not_moved_by_unpaired_items(make: Make) -> None:
-    moves = {}
-    for kept in ("learned", "frozen"):
-        setting = make(unpaired="both", unpaired_memory=kept)
-        losses = setting.objective(setting.batch, 1.0)
-        apart = {name: setting.gradients(losses[name]) for name in ("loss_unpaired_sounds", "loss_unpaired_images")}
-        moves[kept] = {name: set(gradients) for name, gradients in apart.items()}
-        assert all(parameter.requires_grad for parameter in setting.model.parameters())
-        assert "memory.visual" in setting.gradients(setting.objective(setting.batch, 1.0)["loss_pair"])
-    for name, moved in moves["learned"].items():
-        assert moved - moves["frozen"][name] == {"memory.visual", "memory.sound"}
-
-
 def test_what_is_watched_of_the_memory(make: Make) -> None:
     setting = make()
     scalars = setting.objective(setting.batch, 1.0)

@@ -25,7 +25,6 @@ LITERAL_UNPAIRED = {
     "separate_windows": False,
     "second_view": "single",
     "separate_statistics": False,
-    "unpaired_memory": "learned",
 }
 
 PAIRS = Arm("pairs only", {"unpaired": "none"})
@@ -93,35 +92,33 @@ def _memory() -> Study:
     return Study("memory", "With a memory and without", arms, ALL, comparisons)
 
 
-def _gaps() -> Study:
-    """Every gap of the paper: one key set to each of its values. The value that the preset has is the baseline
-    itself."""
-    alone: dict[str, tuple[object, ...]] = {
-        "memory_init": ("normal", "matched"),
-        "slot_std": (1.0, 0.1),
-        "centre_slots": (False, True),
-        "normalise_halves": (False, True),
-        "separate_heads": (False, True),
-        "paired_augment": (False, True),
-        "clip_mates": ("positives", "negatives", "masked"),
-        "decoupled": (False, True),
-    }
-    unpaired: dict[str, tuple[object, ...]] = {
-        "second_view": ("single", "cyclic"),
-        "separate_windows": (False, True),
-        "separate_statistics": (False, True),
-        "unpaired_memory": ("learned", "frozen"),
-    }
-    arms, comparisons = [], []
-    for base, gaps in ((PAIRS, alone), (BOTH, unpaired)):
-        changed = [
-            Arm(f"{base.name}, {key}={str(value).lower()}", {**base.keys, key: value})
-            for key, values in gaps.items()
-            for value in values
-        ]
-        arms += [base, *changed]
-        comparisons += against(base.name, changed, ALL)
-    return Study("gaps", "What the paper leaves open, one key at a time", arms, ALL, comparisons)
+def _gaps(name: str, base: Arm, gaps: dict[str, tuple[object, ...]], more: tuple[Arm, ...] = ()) -> Study:
+    """Gaps of the paper: one key set to each of its values. The value that the preset has is the baseline itself."""
+    changed = [
+        Arm(f"{base.name}, {key}={str(value).lower()}", {**base.keys, key: value})
+        for key, values in gaps.items()
+        for value in values
+    ]
+    arms = (base, *changed, *more)
+    comparisons = against(base.name, arms[1:], ALL)
+    return Study(name, f"What the paper leaves open, one key at a time: {base.name}", arms, ALL, comparisons)
+
+
+PAIRED_GAPS: dict[str, tuple[object, ...]] = {
+    "memory_init": ("normal", "matched"),
+    "slot_std": (1.0, 0.03),
+    "centre_slots": (False, True),
+    "normalise_halves": (False, True),
+    "separate_heads": (False, True),
+    "paired_augment": (False, True),
+    "clip_mates": ("positives", "negatives", "masked"),
+}
+UNPAIRED_GAPS: dict[str, tuple[object, ...]] = {
+    "second_view": ("single", "cyclic"),
+    "separate_windows": (False, True),
+    "separate_statistics": (False, True),
+}
+SAME_LEVELS = Arm("pairs only, no changes of level", {**PAIRS.keys, "sound_gain": 0.0, "sound_tilt": 0.0})
 
 
 def _unpaired() -> Study:
@@ -141,7 +138,8 @@ STUDIES = {
         _volume("figure5-images", "images", (*SOUND, RANKS[0])),
         _memory_size(),
         _memory(),
-        _gaps(),
+        _gaps("gaps", PAIRS, PAIRED_GAPS, (SAME_LEVELS,)),
+        _gaps("gaps-unpaired", SOUNDS, UNPAIRED_GAPS),
         _unpaired(),
     )
 }
