@@ -12,6 +12,7 @@ from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.model.draft import replaced_file
 
+_WERE = {"paired_crop_scale": "crop_scale", "paired_colour_jitter": "colour_jitter"}  # one key before, for both
 _BESIDE = ("data_fingerprint", "data")  # keys of config.json that are not the configuration's
 
 
@@ -119,6 +120,7 @@ class RunFolder:
             if "data_fingerprint" not in values:
                 raise ValueError("it is not a training run's")
             own = {key: value for key, value in values.items() if key not in _BESIDE}
+            own = {**{key: own[older] for key, older in _WERE.items() if older in own}, **own}
             return TrainingConfig.from_dict({**TrainingConfig().to_dict(), **own}, str(self.config))
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{self.path} can't be resumed ({error}); start another run in another folder") from None
