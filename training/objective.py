@@ -113,7 +113,7 @@ class Objective(nn.Module):
         for modality, f in queries:
             weights = memory.address(f, modality)
             entropy = -torch.xlogy(weights, weights).sum(dim=1).mean()
-            recalled = memory.recall(f, modality)
+            recalled = memory.read(weights, modality)
             first_choices = torch.zeros_like(weights[0]).scatter_(0, weights.argmax(dim=1), 1.0)
             watched[f"effective_slots_{modality}"] = entropy.exp()
             watched[f"used_slots_{modality}"] = first_choices.sum()

@@ -6,6 +6,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from training.checkpoint import FIRST, Checkpoints
 from training.config import TrainingConfig
@@ -78,7 +79,7 @@ class RunFolder:
                 raise RunError(f"{self.config} can't be read ({error}); name another folder with --out") from None
             if "data_fingerprint" not in theirs:
                 raise RunError(f"{self.config} is not a training run's; name another folder with --out")
-            theirs = {**TrainingConfig().to_dict(), **theirs}
+            theirs = _filled(theirs)
             for key, value in {**config.to_dict(), "data_fingerprint": data.fingerprint}.items() if begun else ():
                 if theirs[key] != value:
                     raise RunError(
@@ -120,8 +121,7 @@ class RunFolder:
             if "data_fingerprint" not in values:
                 raise ValueError("it is not a training run's")
             own = {key: value for key, value in values.items() if key not in _BESIDE}
-            own = {**{key: own[older] for key, older in _WERE.items() if older in own}, **own}
-            return TrainingConfig.from_dict({**TrainingConfig().to_dict(), **own}, str(self.config))
+            return TrainingConfig.from_dict(_filled(own), str(self.config))
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{self.path} can't be resumed ({error}); start another run in another folder") from None
 
@@ -151,3 +151,9 @@ def resume_command(program: list[str], source: str, out: Path, device: str = "au
     """The command line that goes on with a run."""
     chosen = [] if device == "auto" else ["--device", device]
     return shlex.join([*program, "train", "--data", source, "--out", str(out), *chosen, "--resume"])
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    """A run's keys, and for those that its version did not know what it did."""
+    split = {key: values[older] for key, older in _WERE.items() if older in values}
+    return {**TrainingConfig().to_dict(), **split, **values}

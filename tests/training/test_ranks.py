@@ -46,7 +46,27 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("changes", [{}, {"second_view": "cyclic", "normalise_halves": True, "paired_augment": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"second_view": "cyclic", "normalise_halves": True, "paired_augment": True},
+        {
+            "clip_mates": "masked",
+            "separate_windows": True,
+            "separate_heads": True,
+            "centre_slots": True,
+            "slot_std": 0.1,
+            "sound_gain": 10.0,
+            "sound_tilt": 6.0,
+            "paired_augment": True,
+            "memory_init": "matched",
+            "memory_start": 1.0,
+            "steps": 6,
+        },
+    ],
+    ids=["as in the paper", "other views", "what is ours"],
+)
 def test_two_ranks_have_the_losses_gradients_and_weights_of_one(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path, changes: dict[str, Any]
 ) -> None:

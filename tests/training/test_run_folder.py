@@ -23,6 +23,9 @@ def test_keys_that_an_older_version_did_not_know_say_what_it_did(
         del content[key]
     folder.config.write_text(json.dumps(content))
     assert folder.read_config() == config
+    (folder.path / "checkpoints").mkdir()
+    (folder.path / "checkpoints" / "step-00000008.safetensors").touch()
+    assert folder.is_begun(folder.read_config(), tiny_data, resume=True)
 
 
 def test_keys_of_today_are_read_as_they_are(tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path) -> None:

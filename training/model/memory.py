@@ -69,11 +69,15 @@ class BimodalMemory(nn.Module):
 
         Shapes: `[N, c]` to float32 `[N, c]`.
         """
-        with torch.autocast(query.device.type, enabled=False):
+        return self.read(self.address(query, modality), modality)
+
+    def read(self, weights: Tensor, modality: Modality) -> Tensor:
+        """The value memory's slots by their weights: `[N, n]` of queries of `modality` to float32 `[N, c]`."""
+        with torch.autocast(weights.device.type, enabled=False):
             value = self.value(modality)
             if self.centred:
                 value = value - value.mean(dim=0)
-            return self.address(query, modality) @ value
+            return weights @ value
 
 
 def other(modality: Modality) -> Modality:

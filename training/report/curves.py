@@ -45,7 +45,11 @@ CURVES = (
         "How many slots a query spreads over: the exponential of the mean addressing entropy.",
         _both("effective_slots"),
     ),
-    _Curve("Slots in use", "Slots that are the first choice of some pair of the batch.", _both("used_slots")),
+    _Curve(
+        "Slots in use",
+        "Slots that are the first choice of some pair of the batch (of a rank's part, where several share it).",
+        _both("used_slots"),
+    ),
     _Curve(
         "Recalled half of h",
         "How long what the memory recalls is, beside what the encoder sees.",

@@ -63,9 +63,12 @@ class Record:
     @property
     def seconds(self) -> float:
         """How long the steps took together, by their throughput; NaN where it is not known."""
-        rate = self.metrics.series.get("samples_per_second", np.empty(0))
-        rate = rate[rate > 0]
-        return float((len(self.kinds) * self.config["batch_size"] / rate).sum()) if len(rate) else float("nan")
+        series = self.metrics.series
+        rate = series.get("samples_per_second", np.empty(0))
+        terms = [np.isfinite(values) for name, values in series.items() if name.startswith("loss_unpaired_")]
+        kinds = 1 + sum(terms, np.zeros(len(rate)))  # of each step
+        known = rate > 0
+        return float((kinds[known] * self.config["batch_size"] / rate[known]).sum()) if known.any() else float("nan")
 
     @property
     def last_loss(self) -> tuple[int, float] | None:

@@ -9,7 +9,7 @@ SOUND = ("sound.probe", "sound.knn")
 RANKS = tuple(f"sound_to_image.hit@{k}" for k in range(1, 6))
 ALL = (*IMAGE, *SOUND, "sound_to_image.hit@1", "sound_to_image.map", "image_to_sound.hit@1", "image_to_sound.map")
 
-# What the paper says, whatever the preset adds; sizes stay the preset's.
+# What the paper says, whatever the preset adds. What also acts on pairs, such as levels of sound, stays the preset's.
 LITERAL_MEMORY = {
     "memory_init": "normal",
     "slot_std": 1.0,
@@ -25,6 +25,8 @@ LITERAL_UNPAIRED = {
     "separate_windows": False,
     "second_view": "single",
     "separate_statistics": False,
+    "crop_scale": 0.08,
+    "colour_jitter": 1.0,
 }
 
 PAIRS = Arm("pairs only", {"unpaired": "none"})
@@ -54,7 +56,7 @@ def _fewer_pairs() -> Study:
 
 def _volume(name: str, kind: str, scores: tuple[str, ...]) -> Study:
     arms = []
-    for series, policy in (("this preset", {}), ("as in the paper", LITERAL_UNPAIRED)):
+    for series, policy in (("this preset", {}), ("unpaired items as in the paper", LITERAL_UNPAIRED)):
         for share in SHARES:
             used = {"unpaired": kind, "unpaired_share": share, **policy} if share else {"unpaired": "none"}
             arms.append(Arm(f"{series}: {share:g} of the {kind}", used, series, share))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,12 @@ def test_keys_that_differ_from_the_preset(copy_run: CopyRun) -> None:
 
 def test_time_is_items_over_their_rate(copy_run: CopyRun) -> None:
     run = copy_run()
-    lines = [f'{{"step": {step}, "loss": 1, "samples_per_second": {rate}}}' for step, rate in enumerate((9, 18, 0))]
+    unpaired = {"loss_unpaired_sounds": 1.0, "loss_unpaired_images": 1.0}
+    rows = [(9, unpaired), (18, unpaired), (0, unpaired), (3, {})]
+    lines = [
+        json.dumps({"step": step, "loss": 1, "samples_per_second": rate, **more})
+        for step, (rate, more) in enumerate(rows)
+    ]
     (run / "metrics.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    assert read_record(run).seconds == pytest.approx(18 / 9 + 18 / 18)  # 6 pairs, 6 sounds and 6 images a step
+    # 6 pairs, 6 sounds and 6 images a step, and pairs alone in the last
+    assert read_record(run).seconds == pytest.approx(18 / 9 + 18 / 18 + 6 / 3)
