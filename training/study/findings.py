@@ -88,6 +88,11 @@ class Findings:
         """The study's scores that some arm has."""
         return [name for name in self.study.scores if any(name in by_name for by_name in self.scores.values())]
 
+    @property
+    def absent(self) -> list[str]:
+        """The study's scores that no arm has."""
+        return [name for name in self.study.scores if name not in self.names]
+
     def difference(self, arm: str, score: str) -> Difference | None:
         """The arm's first one in that score."""
         found = (one for one in self.differences if one.comparison.arm == arm and one.comparison.score == score)
@@ -126,7 +131,13 @@ class Findings:
             for one in self.differences
         ]
         missing = [{"arm": arm, "seed": seed} for arm, seed in self.missing]
-        return {"chance": dict(self.chance), "arms": arms, "differences": differences, "missing": missing}
+        return {
+            "chance": dict(self.chance),
+            "arms": arms,
+            "differences": differences,
+            "missing": missing,
+            "absent": self.absent,
+        }
 
 
 def collect(study: Study, runs: Mapping[str, Mapping[int, Run]], probe: str = "") -> Findings:

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.interrupt import Interrupted, Interruption
+from training.study.runs import StudyError, writes
 from training.study.worker import STOPPED, Job
 
 _LOOK = 0.05  # seconds between looks at who has ended
-_PATIENCE = 120  # seconds that workers have to write their checkpoints
+_PATIENCE = 120  # seconds that workers have, all together, to write their checkpoints
+_ROOT = Path(__file__).resolve().parents[2]  # the folder that the package training is in
 LOG = "log.txt"
 
 
@@ -37,6 +40,7 @@ class _Worker:
     place: int
     job: Job
     begun: float
+    said: int  # bytes that earlier workers left in its log
 
 
 def run_all(
@@ -55,6 +59,7 @@ def run_all(
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, when all workers have stopped.
+        StudyError: a run's folder can't be written, or no process started; the workers are stopped.
     """
     waiting, free = list(jobs), list(range(len(machine.devices)))
     workers: list[_Worker] = []
@@ -70,7 +75,8 @@ def run_all(
                     _end(worker, finished, failed)
                 time.sleep(_LOOK)
         except KeyboardInterrupt:
-            left = len(waiting) + len(workers)
+            _stop(workers)
+            left = len(waiting) + sum(worker.process.returncode != 0 for worker in workers)
             raise Interrupted(f"stopped with {left} of {len(jobs)} runs left; run the same command to go on") from None
         finally:
             _stop(workers)
@@ -78,16 +84,24 @@ def run_all(
 
 def _start(job: Job, place: int, machine: Machine) -> _Worker:
     folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "training.study.worker", job.to_json()]
+    # -P and our own folder: a folder `training` where the command was given is not the package
+    command = [sys.executable, "-P", "-m", "training.study.worker", job.to_json()]
+    path = os.pathsep.join([str(_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
     threads = str(machine.threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    with (folder / LOG).open("wb") as log:
-        # a session of its own: a Ctrl-C in the terminal reaches this process alone, which then stops them all
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-    return _Worker(process, place, job, time.monotonic())
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": path}
+    with writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        log = (folder / LOG).open("ab")  # another command may wait for the same run, or be at work on it
+    with log:
+        said = log.tell()
+        try:
+            # a session of its own: a Ctrl-C in the terminal reaches this process alone, which then stops them all
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        except OSError as error:
+            raise StudyError(f"no worker can be started ({error.strerror or error}); try fewer --jobs") from None
+    return _Worker(process, place, job, time.monotonic(), said)
 
 
 def _end(worker: _Worker, finished: Callable[[Job, float], None], failed: Callable[[Job, str], None]) -> None:
@@ -101,24 +115,29 @@ def _end(worker: _Worker, finished: Callable[[Job, float], None], failed: Callab
     elif code < 0:
         failed(worker.job, f"signal {-code} ended it, as where memory runs out; try fewer --jobs")
     else:
-        failed(worker.job, _sentence(Path(worker.job.folder) / LOG))
+        failed(worker.job, _sentence(Path(worker.job.folder) / LOG, worker.said))
 
 
-def _sentence(log: Path) -> str:
+def _sentence(log: Path, said: int) -> str:
     """The last line of a traceback; of our own errors, which are sentences, without the kind."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    try:
+        lines = log.read_bytes()[said:].decode("utf-8", errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"{log}, which says why, can't be read ({error.strerror or error})"
     kind, _, text = (lines[-1] if lines else "it ended without a word").partition(": ")
     return text if text and kind.startswith("training.") else f"{kind}: {text} ({log} has the rest)" if text else kind
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """End the workers' input, which stops them with a checkpoint; a second Ctrl-C kills them."""
+    """End the workers' input, which stops them with a checkpoint; the end of patience or a second Ctrl-C kills them."""
+    end = time.monotonic() + _PATIENCE
     try:
         for worker in workers:
             assert worker.process.stdin is not None
             worker.process.stdin.close()
         for worker in workers:
-            worker.process.wait(_PATIENCE)
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0.0, end - time.monotonic()))
     finally:
         for worker in workers:
             worker.process.kill()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +22,11 @@ from training.interrupt import Interrupted, Interruption
 from training.model.device import resolve_device
 from training.model.draft import replaced_file
 from training.study.findings import Findings, collect
+from training.study.needs import in_words, missing_scores, require
 from training.study.plan import Arm, Study
 from training.study.plot import draw
 from training.study.pool import Machine, run_all
-from training.study.runs import Run, StudyError, make_config, runs_of
+from training.study.runs import Run, StudyError, make_config, runs_of, writes
 from training.study.studies import STUDIES
 from training.study.table import Origin, to_markdown
 from training.study.words import count, describe, describe_machine, duration, name
@@ -85,15 +88,17 @@ class Request:
 
         Args:
             say: gets a line for each run that is done.
-            warn: gets a line for each run that failed.
+            warn: gets a line for each run that failed, and for each study that lacks some of its scores.
 
         Raises:
-            StudyError: runs failed; what the others say is written.
+            StudyError: the data can't be trained or scored on as a study asks, a finished result is damaged, or the
+                folder can't be written; or runs failed, or had no score, and what the others say is written.
             ConfigError, RowsError, PackError, DeviceError: nothing could begin.
             Interrupted: after Ctrl-C or SIGTERM; what the finished ones say is written.
         """
         base = make_config(Arm("base"), self.preset, self.overrides, self.seeds[0])
         machine = self._machine()
+        self._make_folder()
         with Interruption().taken():
             data = open_data(self.data, base.image_size, base.sample_rate)
             other = self._other(base)
@@ -101,6 +106,8 @@ class Request:
             study.name: runs_of(study, self.out, self.preset, self.overrides, self.seeds, data.fingerprint)
             for study in self.studies
         }
+        for told in require(self.studies, of_study, data, other):
+            warn(told)
         jobs, total, who = self._jobs(of_study, data, other)
         say(f"{count(total, 'run')}, {total - len(jobs)} of them done before; {len(machine.devices)} at a time")
         progress = _Progress(len(jobs), len(machine.devices), who, say, warn)
@@ -109,12 +116,14 @@ class Request:
         except Interrupted as stopped:
             self._write(of_study, data, other)
             raise Interrupted(f"{stopped}: {self.command}") from None
-        written = self._write(of_study, data, other)
+        written, unscored = self._write(of_study, data, other)
         if progress.failures:
-            raise StudyError(
+            unscored.append(
                 f"{progress.failures} of {count(len(jobs), 'run')} failed, as said above; {self.out} has what the "
                 "others say, and the same command tries those again"
             )
+        if unscored:
+            raise StudyError("; ".join(unscored))
         return written
 
     @property
@@ -133,13 +142,25 @@ class Request:
         words += ["--probe", str(self.probe)] if self.probe else []
         return shlex.join(words)
 
+    def _make_folder(self) -> None:
+        """Before hours of work, prove that the runs have a place."""
+        for folder in (self.out, self.out / "runs"):
+            with writes(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     def _other(self, base: TrainingConfig) -> PackedData | None:
         return open_data(self.probe, base.image_size, base.sample_rate) if self.probe else None
 
     def _jobs(
         self, of_study: Mapping[str, Mapping[str, Mapping[int, Run]]], data: PackedData, other: PackedData | None
     ) -> tuple[list[Job], int, dict[str, str]]:
-        """What is to be done, seed by seed; of how many runs; and what to call each, by its folder."""
+        """What is to be done, seed by seed; of how many runs; and what to call each, by its folder.
+
+        Raises:
+            StudyError: a result that is there is damaged.
+        """
         wanted: dict[str, tuple[Run, set[bool]]] = {}
         who: dict[str, str] = {}
         for seed in self.seeds:
@@ -151,7 +172,11 @@ class Request:
         jobs = []
         for folder, (run, transfers) in wanted.items():
             probes = [other if transfer else None for transfer in sorted(transfers)]
-            if all(run.is_measured(probe.fingerprint if probe else "") for probe in probes):
+            fingerprints = [probe.fingerprint if probe else "" for probe in probes]
+            measured = [fingerprint for fingerprint in fingerprints if run.is_measured(fingerprint)]
+            for fingerprint in measured:
+                run.read(fingerprint)
+            if measured == fingerprints:
                 continue
             named = [str(probe.folder.resolve()) if probe else "" for probe in probes]
             jobs.append(Job(folder, run.config.to_dict(), run.method, str(data.folder.resolve()), named, ""))
@@ -175,19 +200,27 @@ class Request:
         of_study: Mapping[str, Mapping[str, Mapping[int, Run]]],
         data: PackedData,
         other: PackedData | None,
-    ) -> list[Path]:
-        written = []
+    ) -> tuple[list[Path], list[str]]:
+        """Write what studies found: the files, and a sentence for each study whose runs have none of its scores."""
+        written, unscored = [], []
         for study in self.studies:
             probe = other if study.transfer else None
             found = collect(study, of_study[study.name], probe.fingerprint if probe else "")
-            if not any(found.scores.values()):
+            if not found.names:
+                if len(found.missing) < len(study.arms) * len(self.seeds):
+                    unscored.append(_unscored(study, data, probe))
                 continue
             named = f"{name(self.probe)}: {describe(probe)}" if probe and self.probe else ""
             origin = Origin(
                 self.command, f"{name(self.data)}: {describe(data)}", named, describe_machine(self.device), self.seeds
             )
             written += write(found, origin, self.out / study.name, data.fingerprint)
-        return written
+        return written, unscored
+
+
+def _unscored(study: Study, data: PackedData, probe: PackedData | None) -> str:
+    why = in_words(missing_scores(study, data, probe)) or "its runs were measured without them"
+    return f"{study.name}: none of its scores could be measured on {(probe or data).folder}: {why}"
 
 
 class _Progress:
@@ -212,7 +245,11 @@ class _Progress:
 
 
 def write(found: Findings, origin: Origin, target: Path, fingerprint: str) -> list[Path]:
-    """Write a study's JSON, Markdown and SVG: `target` with these endings. Returns their paths."""
+    """Write a study's JSON, Markdown and SVG: `target` with these endings. Returns their paths.
+
+    Raises:
+        StudyError: one can't be written.
+    """
     content = {
         "study": found.study.name,
         "title": found.study.title,
@@ -230,7 +267,8 @@ def write(found: Findings, origin: Origin, target: Path, fingerprint: str) -> li
     }
     written = []
     for ending, text in files.items():
-        with replaced_file(target.with_name(target.name + ending)) as draft:
+        file = target.with_name(target.name + ending)
+        with writes(file), replaced_file(file) as draft:
             draft.write_text(text, encoding="utf-8")
-        written.append(target.with_name(target.name + ending))
+        written.append(file)
     return written

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,32 @@ from typing import Any
 import numpy as np
 
 from training.config import PRESETS, TrainingConfig, parse_overrides
+from training.evaluate import FORMAT
 from training.model.config import ConfigError
 from training.model.draft import replaced_file
 from training.outcome import Outcome
 from training.study.plan import Arm, Study
 
+_UNSTATED = 2  # the format of scores that do not say theirs
 _SLUG = 60  # characters of a folder's name that say what the run is
+# what reading a damaged JSON or npz raises
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class StudyError(ValueError):
     """A study that can't be run or read; `str()` is one sentence with the remedy."""
+
+
+@contextmanager
+def writes(place: Path) -> Iterator[None]:
+    """Turn an OSError into a StudyError that says the place can't be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"{place} can't be written ({error.strerror or error}); make room for it, or allow it, and run the same "
+            "command again; or name another folder with --out"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -55,34 +74,48 @@ class Run:
         return self.folder / f"outcomes{_on(probe)}.npz"
 
     def is_measured(self, probe: str = "") -> bool:
-        """Whether its result is on disk."""
-        return self.scores_file(probe).is_file()
+        """Whether its result is on disk, and says what is measured today. Of one that is damaged `read` says so."""
+        try:
+            content = json.loads(self.scores_file(probe).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except (OSError, ValueError):
+            return True
+        current = not isinstance(content, dict) or content.get("format", _UNSTATED) == FORMAT
+        return current and self.outcomes_file(probe).exists()
 
     def save(self, scores: Mapping[str, Any], outcomes: Mapping[str, Outcome], probe: str = "") -> None:
-        """Write a result; scores.json comes last and says that it is whole."""
+        """Write a result; scores.json comes last and says that it is whole.
+
+        Raises:
+            StudyError: it can't be written.
+        """
         arrays: dict[str, Any] = {}
         for name, outcome in outcomes.items():
             arrays[f"{name}:values"], arrays[f"{name}:clips"] = outcome.values, outcome.clips
-        with replaced_file(self.outcomes_file(probe)) as draft, draft.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        content = {"method": self.method, "config": self.config.to_dict(), "probe": probe, "scores": scores}
-        with replaced_file(self.scores_file(probe)) as draft:
-            draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        own = {"format": FORMAT, "method": self.method, "config": self.config.to_dict()}
+        content = {**own, "probe": probe, "scores": scores}
+        with writes(self.folder):
+            with replaced_file(self.outcomes_file(probe)) as draft, draft.open("wb") as stream:
+                np.savez_compressed(stream, **arrays)
+            with replaced_file(self.scores_file(probe)) as draft:
+                draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def read(self, probe: str = "") -> Result:
         """The result that is on disk.
 
         Raises:
-            StudyError: it can't be read, or is of another configuration.
+            StudyError: a file can't be read, or is of another configuration.
         """
         file = self.scores_file(probe)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             theirs, scores = dict(content["config"]), dict(content["scores"])
-            with np.load(self.outcomes_file(probe), allow_pickle=False) as arrays:
+            file = self.outcomes_file(probe)
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 names = [key.removesuffix(":values") for key in arrays.files if key.endswith(":values")]
                 outcomes = {name: Outcome(arrays[f"{name}:values"], arrays[f"{name}:clips"]) for name in names}
-        except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
+        except _DAMAGE as error:
             raise StudyError(f"{file} can't be read ({error}); delete it to measure the run again") from None
         for key, value in self.config.to_dict().items():
             if theirs.get(key, value) != value:

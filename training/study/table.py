@@ -49,6 +49,8 @@ def to_markdown(findings: Findings, origin: Origin, plot: str) -> str:
         "Mean and standard deviation over seeds:",
         _scores(findings),
     ]
+    if findings.absent:
+        parts.append(f"Could not be measured on this data: {', '.join(map(score_name, findings.absent))}.")
     if findings.differences:
         parts += [
             "Differences with their 95 % interval, from a paired bootstrap over test clips and seeds. A gain or a loss "

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
@@ -25,9 +25,10 @@ from training.features import Features
 from training.interrupt import Interrupted, Interruption
 from training.model.embedder import Embedder
 from training.run import train
-from training.study.runs import Run
+from training.study.runs import Run, writes
 
 STOPPED = 130
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,21 @@ def work(job: Job) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
+    with writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        locks = [os.open(folder, os.O_RDONLY)]
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(locks[0], fcntl.LOCK_EX)
+        except OSError:  # NFS locks only what is open to be written; other file systems lock nothing
+            with writes(folder):
+                locks.append(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT))
+            with suppress(OSError):
+                fcntl.flock(locks[1], fcntl.LOCK_EX)
         yield
     finally:
-        os.close(lock)
+        for lock in locks:
+            os.close(lock)
 
 
 def _stop_with_input() -> None:

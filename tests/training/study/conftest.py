@@ -17,6 +17,14 @@ from training.study.runs import Run, runs_of
 Fill = Callable[..., dict[str, dict[int, Run]]]
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths are in a folder of the test's own."""
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+
 @pytest.fixture
 def fill(tmp_path: Path) -> Fill:
     """`fill(study, means, seeds=3)`: runs of a study on disk whose items are right with their arm's probability."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data.rows import read_rows, write_rows
+from training.evaluate import FORMAT
 
 StudyTiny = Callable[..., int]
 
@@ -88,21 +88,27 @@ def test_a_stopped_study_goes_on(
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(
-    study_tiny: StudyTiny, tiny_rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study_tiny: StudyTiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = tmp_path / "rows.csv"
-    write_rows(rows, [row for row in read_rows(tiny_rows) if row.split != "unpaired"])
-    for folder in ("images", "sounds"):
-        (tmp_path / folder).symlink_to(tiny_rows.parent / folder)
-    assert study_tiny("table1", tmp_path / "out", data=rows) == 1
+    out = tmp_path / "out"
+    assert study_tiny("table1", out) == 0
+    whole = json.loads((out / "table1.json").read_text())["arms"]
+    weights = {folder: (folder / "model" / "model.safetensors").stat().st_mtime_ns for folder in runs(out).values()}
+    for folder in weights:  # of another format: the kept bundle is measured anew
+        content = json.loads((folder / "scores.json").read_text())
+        assert content["format"] == FORMAT
+        (folder / "scores.json").write_text(json.dumps({**content, "format": FORMAT - 1, "scores": {}}))
+    (runs(out)["small-unpaired-sounds"] / "config.json").write_text("{")
+    capsys.readouterr()
+    assert study_tiny("table1", out) == 1
     failed, told = capsys.readouterr().err.splitlines()
     assert "table1, + unpaired sounds, seed 0 failed: " in failed
-    assert "rows of split 'unpaired' with a sound" in failed
+    assert "config.json can't be read" in failed
     assert "Traceback" not in failed
     assert told == (
-        f"bma: 1 of 2 runs failed, as said above; {tmp_path / 'out'} has what the others say, and the same command "
-        "tries those again"
+        f"bma: 1 of 2 runs failed, as said above; {out} has what the others say, and the same command tries those again"
     )
-    table = json.loads((tmp_path / "out" / "table1.json").read_text())
+    table = json.loads((out / "table1.json").read_text())
     assert table["missing"] == [{"arm": "+ unpaired sounds", "seed": 0}]
-    assert table["arms"]["pairs only"]["scores"]["image.probe"]
+    assert table["arms"]["pairs only"] == whole["pairs only"]
+    assert {folder: (folder / "model" / "model.safetensors").stat().st_mtime_ns for folder in weights} == weights
