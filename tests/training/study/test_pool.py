@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from training.study.pool import LOG, Machine, run_all
 from training.study.runs import Run, StudyError
 from training.study.worker import Job
 
+Start = Callable[..., list[subprocess.Popen[bytes]]]
 DEAF = "import time; print('on', flush=True); time.sleep(100)"
 OBEDIENT = "import sys; print('on', flush=True); sys.stdin.read()"
 
@@ -50,12 +51,11 @@ def press_when_on(workers: list[subprocess.Popen[bytes]], many: int) -> None:
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[subprocess.Popen[bytes]]]:
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """`start(code, …)`: the workers are Python processes that run these instead; the list fills as they start."""
+    started: list[subprocess.Popen[bytes]] = []
 
     def patch(*codes: str) -> list[subprocess.Popen[bytes]]:
-        started: list[subprocess.Popen[bytes]] = []
-
         def begin(job: Job, place: int, machine: Machine) -> object:
             command = [sys.executable, "-c", codes[len(started)]]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
@@ -65,11 +65,16 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[subprocess.Pope
         monkeypatch.setattr(pool, "_start", begin)
         return started
 
-    return patch
+    yield patch
+    for process in started:
+        assert process.stdout is not None
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_workers_that_do_not_stop_are_killed_when_their_one_deadline_is_over(
-    start: Callable[..., list[subprocess.Popen[bytes]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_PATIENCE", 1.5)
     started = start(*[DEAF] * 4)
@@ -79,22 +84,16 @@ def test_workers_that_do_not_stop_are_killed_when_their_one_deadline_is_over(
         run_all([job(tmp_path / str(n)) for n in range(5)], Machine(["cpu"] * 4, 1), refuse, refuse)
     assert [process.returncode for process in started] == [-signal.SIGKILL] * 4
     assert time.monotonic() - begun < 1.5 + 4  # not a deadline each, and what starting four processes takes
-    for process in started:
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def test_what_ends_well_while_it_is_stopped_is_not_left(
-    start: Callable[..., list[subprocess.Popen[bytes]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_PATIENCE", 1.5)
     started = start(OBEDIENT, DEAF)
     press_when_on(started, 2)
     with pytest.raises(Interrupted, match="stopped with 2 of 3 runs left; run the same command to go on"):
         run_all([job(tmp_path / str(n)) for n in range(3)], Machine(["cpu"] * 2, 1), refuse, refuse)
-    for process in started:
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def test_a_folder_training_where_the_command_is_given_is_not_the_workers(
