@@ -101,7 +101,7 @@ def _gaps(name: str, base: Arm, gaps: dict[str, tuple[object, ...]], more: tuple
         for key, values in gaps.items()
         for value in values
     ]
-    arms = (base, *changed, *more)
+    arms = (base, *more, *changed)
     comparisons = against(base.name, arms[1:], ALL)
     return Study(name, f"What the paper leaves open, one key at a time: {base.name}", arms, ALL, comparisons)
 
