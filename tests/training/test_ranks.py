@@ -55,8 +55,6 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
             "clip_mates": "masked",
             "separate_windows": True,
             "separate_heads": True,
-            "centre_slots": True,
-            "slot_std": 0.1,
             "sound_gain": 10.0,
             "sound_tilt": 6.0,
             "paired_augment": True,

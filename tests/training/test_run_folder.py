@@ -14,12 +14,12 @@ TinyConfig = Callable[..., TrainingConfig]
 def test_keys_that_an_older_version_did_not_know_say_what_it_did(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
 ) -> None:
-    """It had one key for the crops of pairs and of unpaired images, and no key for the size of slots."""
+    """It had one key for the crops of pairs and of unpaired images, and no key for the heads."""
     folder = RunFolder(tmp_path / "run")
     config = tiny_config(crop_scale=0.3, colour_jitter=0.2, paired_crop_scale=0.3, paired_colour_jitter=0.2)
     folder.claim(config, tiny_data)
     content = json.loads(folder.config.read_text())
-    for key in ("paired_crop_scale", "paired_colour_jitter", "slot_std"):
+    for key in ("paired_crop_scale", "paired_colour_jitter", "separate_heads"):
         del content[key]
     folder.config.write_text(json.dumps(content))
     assert folder.read_config() == config
@@ -30,6 +30,6 @@ def test_keys_that_an_older_version_did_not_know_say_what_it_did(
 
 def test_keys_of_today_are_read_as_they_are(tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    config = tiny_config(crop_scale=0.3, paired_crop_scale=0.7, slot_std=0.5)
+    config = tiny_config(crop_scale=0.3, paired_crop_scale=0.7, tau_l=0.5)
     folder.claim(config, tiny_data)
     assert folder.read_config() == config

@@ -22,7 +22,7 @@ from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
 
 SCHEMA = 2
-CAME_WITH_2 = ("slot_std", "centre_slots", "separate_heads")  # keys of the model; before, all were as their defaults
+CAME_WITH_2 = ("separate_heads",)  # keys of the model; before, all were as their defaults
 CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 

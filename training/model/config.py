@@ -101,8 +101,6 @@ class ModelConfig(Configuration):
     projection_dim: int = 128  # length of z
     use_memory: bool = True  # false: h holds the encoder's half alone, the other is zeros (the ablation)
     normalise_halves: bool = False  # L2-normalise f and the recalled half before the projection
-    slot_std: float = 1.0  # of the normal distribution that slots are drawn from; small ones turn faster
-    centre_slots: bool = False  # recall differences from the mean slot
     separate_heads: bool = False  # a projection head for each modality; false: one for both
 
     def __post_init__(self) -> None:
@@ -111,9 +109,8 @@ class ModelConfig(Configuration):
                 raise ConfigError(f"'{key}' takes a whole number above 0, not {getattr(self, key)}")
         if self.width <= 0 or self.channels < 8:
             raise ConfigError(f"'width' takes a number of at least {8 / 512:g}, not {self.width}")
-        for key in ("tau_m", "slot_std"):
-            if getattr(self, key) <= 0:
-                raise ConfigError(f"'{key}' takes a number above 0, not {getattr(self, key)}")
+        if self.tau_m <= 0:
+            raise ConfigError(f"'tau_m' takes a number above 0, not {self.tau_m}")
 
     @property
     def channels(self) -> int:

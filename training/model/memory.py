@@ -24,22 +24,17 @@ class BimodalMemory(nn.Module):
         slots: n.
         channels: c.
         tau_m: temperature of addressing, Eq. 1.
-        std: of the normal distribution that slots are drawn from, 1 in the paper. A step of Adam moves each number of a
-            slot by about the learning rate, whatever its size: so the smaller a slot, the further its direction turns,
-            and addressing sees directions alone.
-        centred: read each value slot as its difference from the mean slot. Where nearly all slots answer every query,
-            what is recalled is nearly the mean slot whatever was asked; without it the difference is left.
     """
 
-    def __init__(self, slots: int, channels: int, tau_m: float, std: float = 1.0, centred: bool = False) -> None:
+    def __init__(self, slots: int, channels: int, tau_m: float) -> None:
         super().__init__()
         if slots < 1 or channels < 1:
             raise ValueError(f"slots and channels must be at least 1, not {slots} and {channels}")
         if tau_m <= 0:
             raise ValueError(f"tau_m must be above 0, not {tau_m}")
-        self.tau_m, self.centred = tau_m, centred
-        self.visual = nn.Parameter(std * torch.randn(slots, channels))
-        self.sound = nn.Parameter(std * torch.randn(slots, channels))
+        self.tau_m = tau_m
+        self.visual = nn.Parameter(torch.randn(slots, channels))
+        self.sound = nn.Parameter(torch.randn(slots, channels))
 
     def key(self, modality: Modality) -> Tensor:
         """The memory that queries of `modality` are addressed against, `[n, c]`."""
@@ -74,10 +69,7 @@ class BimodalMemory(nn.Module):
     def read(self, weights: Tensor, modality: Modality) -> Tensor:
         """The value memory's slots by their weights: `[N, n]` of queries of `modality` to float32 `[N, c]`."""
         with torch.autocast(weights.device.type, enabled=False):
-            value = self.value(modality)
-            if self.centred:
-                value = value - value.mean(dim=0)
-            return weights @ value
+            return weights @ self.value(modality)
 
 
 def other(modality: Modality) -> Modality:

@@ -24,7 +24,7 @@ class BMAModel(nn.Module):
         self.config = config
         self.image_encoder = image_encoder(c)
         self.sound_encoder = sound_encoder(c)
-        self.memory = BimodalMemory(config.slots, c, config.tau_m, config.slot_std, config.centre_slots)
+        self.memory = BimodalMemory(config.slots, c, config.tau_m)
         self.projection = self._head()  # of both modalities, or of images
         if config.separate_heads:
             self.sound_projection = self._head()

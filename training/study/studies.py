@@ -12,8 +12,6 @@ ALL = (*IMAGE, *SOUND, "sound_to_image.hit@1", "sound_to_image.map", "image_to_s
 # What the paper says, whatever the preset adds. What also acts on pairs, such as levels of sound, stays the preset's.
 LITERAL_MEMORY = {
     "memory_init": "normal",
-    "slot_std": 1.0,
-    "centre_slots": False,
     "normalise_halves": False,
     "separate_heads": False,
     "tau_m": 0.1,
@@ -108,8 +106,6 @@ def _gaps(name: str, base: Arm, gaps: dict[str, tuple[object, ...]], more: tuple
 
 PAIRED_GAPS: dict[str, tuple[object, ...]] = {
     "memory_init": ("normal", "matched"),
-    "slot_std": (1.0, 0.03),
-    "centre_slots": (False, True),
     "normalise_halves": (False, True),
     "separate_heads": (False, True),
     "paired_augment": (False, True),

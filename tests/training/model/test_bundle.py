@@ -205,7 +205,7 @@ def test_a_bundle_of_schema_1_is_read_as_what_it_was(saved: Path) -> None:
     (saved / CONFIG).write_text(json.dumps({**config, "schema": 1, "model": older}))
     assert load_bundle(saved).model.config == ModelConfig.from_dict(config["model"])
     (saved / CONFIG).write_text(json.dumps({**config, "model": older}))
-    assert "model: the key 'slot_std' is missing" in refusal(saved)
+    assert "model: the key 'separate_heads' is missing" in refusal(saved)
 
 
 @pytest.mark.parametrize("schema", [0, 3, "1", None, [1]])

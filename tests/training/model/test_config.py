@@ -15,8 +15,6 @@ def test_the_papers_numbers_are_the_defaults() -> None:
         "projection_dim": 128,
         "use_memory": True,
         "normalise_halves": False,
-        "slot_std": 1.0,
-        "centre_slots": False,
         "separate_heads": False,
     }
     assert PreprocessConfig().to_dict() == {
