@@ -15,8 +15,8 @@ _TOGETHER = 1024  # items whose similarities to the training set are in memory a
 
 
 def knn_predict(train: Labelled, features: Tensor, counts: Sequence[int]) -> Tensor:
-    """What the k nearest training items (by cosine) vote for; votes weigh by similarity, shifted so that the k-th
-    neighbour still counts. Ties go to the class with the lower number.
+    """What the k nearest training items (by cosine) vote for; a vote weighs the cosine + 1. Ties go to the class with
+    the lower number.
 
     Args:
         train: features `[N, d]` that vote, with labels.

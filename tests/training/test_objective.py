@@ -211,9 +211,8 @@ def test_pairs_are_augmented_only_when_asked(make: Make) -> None:
     assert twice[0] != twice[1]
 
 
-def test_the_two_views_of_an_unpaired_item_are_drawn_apart(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = make(unpaired="sounds")
-    assert setting.batch.unpaired_sounds is not None
+def watch_encoder(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """What the encoders are given from here on."""
     seen: list[Tensor] = []
     encode = setting.model.encode
 
@@ -222,6 +221,13 @@ def test_the_two_views_of_an_unpaired_item_are_drawn_apart(make: Make, monkeypat
         return encode(x, modality)
 
     monkeypatch.setattr(setting.model, "encode", watch)
+    return seen
+
+
+def test_the_two_views_of_an_unpaired_item_are_drawn_apart(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make(unpaired="sounds")
+    assert setting.batch.unpaired_sounds is not None
+    seen = watch_encoder(setting, monkeypatch)
     setting.objective.unpaired(setting.batch.unpaired_sounds, "sound")
     first, second = seen[0].chunk(2)
     assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -244,14 +250,7 @@ def test_separate_statistics_are_those_of_pairs_alone(make: Make, kind: str) -> 
 
 def test_two_windows_are_the_two_views(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     setting = make(unpaired="sounds", separate_windows=True, spec_masks=0)
-    seen: list[Tensor] = []
-    encode = setting.objective.encode
-
-    def watch(x: Tensor, modality: Modality) -> Tensor:
-        seen.append(x)
-        return encode(x, modality)
-
-    monkeypatch.setattr(setting.objective, "encode", watch)
+    seen = watch_encoder(setting, monkeypatch)
     items = setting.batch.unpaired_sounds
     assert items is not None
     assert items.windows is not None

@@ -26,7 +26,6 @@ from training.model.embedder import Embedder
 from training.objective import Objective
 from training.run import make_preprocessor, train
 from training.run_folder import RunError, RunFolder
-from training.schedule import learning_rate, unpaired_weight
 
 TinyConfig = Callable[..., TrainingConfig]
 
@@ -363,30 +362,12 @@ def test_log_mels_of_the_training_pairs_are_normalised(tiny_data: PackedData, ti
     assert log_mels.std(correction=0).item() == pytest.approx(1, abs=1e-4)
 
 
-def test_the_learning_rates_of_a_run(tiny_config: TinyConfig) -> None:
-    constant = tiny_config(steps=10, learning_rate=1.0)
-    assert [learning_rate(constant, step) for step in range(10)] == [1.0] * 10
-    cosine = tiny_config(steps=10, learning_rate=1.0, schedule="cosine", warmup=0.2)
-    rates = [learning_rate(cosine, step) for step in range(10)]
-    assert 0 < rates[0] < rates[1] < rates[2] == 1.0
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[6] == pytest.approx(0.5)
-    assert 0 < rates[9] < 0.05
-
-
-def test_the_factor_on_l_unpair_rises_over_the_ramp(tiny_config: TinyConfig) -> None:
-    config = tiny_config(steps=10, unpaired_weight=2.0, unpaired_ramp=0.5)
-    assert [unpaired_weight(config, step) for step in range(10)] == pytest.approx([0, 0.4, 0.8, 1.2, 1.6] + [2.0] * 5)
-    assert unpaired_weight(tiny_config(unpaired_weight=2.0), 0) == 2.0
-    assert [unpaired_weight(tiny_config(steps=4, unpaired_until=0.5), step) for step in range(4)] == [1, 1, 0, 0]
-
-
 def test_unpaired_items_may_be_left_out_from_a_step_on(
     tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
 ) -> None:
     config = tiny_config(steps=6, unpaired="both", unpaired_until=0.5)
     train(tiny_data, tmp_path / "run", config, device="cpu")
-    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    records = metrics(tmp_path / "run")
     assert [record["step"] for record in records] == list(range(6))
     terms = {"loss_unpaired_sounds", "loss_unpaired_images"}
     assert all((terms <= record.keys()) == (record["step"] < 3) for record in records)
