@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,20 @@ import numpy.typing as npt
 from index.filter import Filter
 
 Modality = Literal["image", "sound"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,128}")
 
 
 class CatalogueError(ValueError):
     """A catalogue that can't be used as asked; `str()` is one sentence that names the folder and the remedy."""
+
+
+class NotWritable(CatalogueError):
+    """A catalogue that may only be read: its folder or disk is read-only, or it was opened for reading."""
+
+
+class InUse(CatalogueError):
+    """A catalogue that another process has open for writing; it may still be opened for reading."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,15 @@ class Item:
     Attributes:
         id: the item's name, `[A-Za-z0-9._:-]{1,128}` but neither `.` nor `..`.
         modality: `image` or `sound`.
-        path: the file, relative to the catalogue's root.
+        path: the file by reference, relative to the catalogue's root; empty where the catalogue holds the content.
         media_type: of the file, such as `image/jpeg`.
         label: class name, empty when unknown.
         tags: free words.
         metadata: free JSON object.
+        content: SHA-256 of the bytes where the catalogue holds them, in hexadecimal; empty for a file by reference.
+        stamp: what tells a changed file from an unchanged one, for whoever fills the catalogue; free text.
         created: when it was first put, UTC, ISO 8601.
-        updated: when it was last put.
+        updated: when it was last changed.
     """
 
     id: str
@@ -44,6 +55,8 @@ class Item:
     label: str = ""
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    content: str = ""
+    stamp: str = ""
     created: str = ""
     updated: str = ""
 
@@ -72,20 +85,49 @@ Hits = list[list[Hit]]  # of each query, best first
 
 
 class Catalogue(Protocol):
-    """Items by id, searched by vector."""
+    """Items by id, searched by vector. Safe to use from many threads.
+
+    A change is there as a whole, and stays, once the call that makes it returns; whatever raises has changed nothing.
+    Changes raise `NotWritable` where a catalogue may only be read.
+    """
 
     @property
     def fingerprint(self) -> str:
         """Of the bundle that made the vectors."""
 
-    def put(self, items: Sequence[Item], vectors: npt.NDArray[np.float32]) -> None:
-        """Add items, or replace those whose id is there, with their unit vectors `[N, d]`: all of them or none."""
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether items may be changed."""
+
+    def put(
+        self, items: Sequence[Item], vectors: npt.NDArray[np.float32], contents: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Add items, or replace those whose id is there, with their unit vectors `[N, d]`: all of them or none.
+
+        Args:
+            items: by reference (`path`), or with their `content` held by the catalogue.
+            vectors: one a row, in order.
+            contents: bytes by SHA-256, of those items whose content the catalogue does not hold yet.
+        """
+
+    def update(self, items: Sequence[Item]) -> None:
+        """Replace what is known of items that are there (all but their vectors, modality and content)."""
 
     def get(self, id: str) -> Item | None:
         """An item by its id."""
 
-    def delete(self, id: str) -> bool:
-        """Remove an item; whether it was there."""
+    def at(self, paths: Sequence[str]) -> list[Item]:
+        """The items by reference whose files have these paths."""
+
+    def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vectors `[N, d]` of items that are there, in order."""
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Remove items; the ids of those that were there."""
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
         """Items in the order in which they came."""
@@ -103,4 +145,7 @@ class Catalogue(Protocol):
         first."""
 
     def file(self, item: Item) -> Path:
-        """Where an item's content lies, checked to be inside the catalogue's root."""
+        """Where an item's content lies, checked to be inside the catalogue's root or its store."""
+
+    def close(self) -> None:
+        """Let go of files, locks and connections."""

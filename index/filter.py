@@ -78,30 +78,31 @@ class Filter:
                 conditions.append(f"{column} IN (SELECT value FROM json_each(?))")
                 values.append(json.dumps(wanted))
         for tag in self.tags:
-            conditions.append("EXISTS (SELECT 1 FROM json_each(items.tags) WHERE value = ?)")
+            conditions.append("number IN (SELECT number FROM tags WHERE tag = ?)")
             values.append(tag)
         for key, scalar in self.equal.items():
-            conditions.append(
-                "EXISTS (SELECT 1 FROM json_each(items.metadata) WHERE key = ? AND atom = ? AND type IN "
-                + _types(scalar)
-                + ")"
-            )
-            values += [key, scalar]
+            conditions.append("number IN (SELECT number FROM fields WHERE key = ? AND type = ? AND value = ?)")
+            values += [key, _type(scalar), scalar]
         for key, limits in self.bounds.items():
-            for name, limit in limits.items():
-                conditions.append(
-                    "EXISTS (SELECT 1 FROM json_each(items.metadata) "
-                    f"WHERE key = ? AND atom {BOUNDS[name]} ? AND type IN {_types(limit)})"
-                )
-                values += [key, limit]
+            for type, among in _by_type(limits).items():
+                compared = " AND ".join(f"value {BOUNDS[name]} ?" for name in among)
+                conditions.append(f"number IN (SELECT number FROM fields WHERE key = ? AND type = ? AND {compared})")
+                values += [key, type, *among.values()]
         return " AND ".join(conditions), values
 
 
-def _types(scalar: Scalar) -> str:
-    """JSON types comparable with a value, so that no text ever equals or outranks a number."""
+def _type(scalar: Scalar) -> str:
+    """What may be compared with a value, so that no text ever equals or outranks a number."""
     if isinstance(scalar, bool):
-        return "('true', 'false')"
-    return "('text')" if isinstance(scalar, str) else "('integer', 'real')"
+        return "bool"
+    return "text" if isinstance(scalar, str) else "number"
+
+
+def _by_type(limits: dict[str, str | int | float]) -> dict[str, dict[str, str | int | float]]:
+    grouped: dict[str, dict[str, str | int | float]] = {}
+    for name, limit in limits.items():
+        grouped.setdefault(_type(limit), {})[name] = limit
+    return grouped
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:

@@ -1,187 +1,218 @@
-"""A catalogue in a folder: SQLite holds the truth, FAISS is derived from it when opened."""
+"""A catalogue in a folder on this machine: SQLite holds the truth, FAISS is derived from it."""
 
 from __future__ import annotations
 
 import datetime
-import json
+import logging
 import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from sqlite3 import Connection
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import CatalogueError, Hit, Hits, Item, Modality, Page
+from index import items as rows
+from index.catalogue import MODALITIES, CatalogueError, Hit, Hits, Item, Modality, Page
+from index.content import FOLDER, Content
+from index.database import Database
 from index.filter import Filter
+from index.gate import Gate
+from index.neighbours import Neighbours
+from index.passing import Passed
+from index.plan import EXACT, code_bytes, default_memory, plan
+from index.replay import Outdated, catch_up, exact_neighbours, fetch, position
+from index.snapshot import Snapshots
+from index.trainer import Trainer
+from index.upkeep import Upkeep
 
-DATABASE = "catalogue.sqlite"
-SCHEMA = 1
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
+PAGE = 1000
+_log = logging.getLogger(__name__)
 
-_TABLES = """
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE items (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the vector's number in FAISS, never used twice
-    id TEXT NOT NULL UNIQUE,
-    modality TEXT NOT NULL CHECK (modality IN ('image', 'sound')),
-    path TEXT NOT NULL,
-    media_type TEXT NOT NULL,
-    label TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    created TEXT NOT NULL,
-    updated TEXT NOT NULL,
-    z BLOB NOT NULL
-) STRICT;
-CREATE INDEX items_label ON items (label);
-"""
-_COLUMNS = "id, modality, path, media_type, label, tags, metadata, created, updated"
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a catalogue searches.
+
+    Attributes:
+        recall: share of the k nearest that a search finds on average, where not all vectors are compared.
+        memory: bytes that the vectors of a modality may take in memory; half of the machine's where None.
+        exact: up to so many vectors of a modality are all compared.
+    """
+
+    recall: float = 0.99
+    memory: int | None = None
+    exact: int = EXACT
 
 
 class LocalCatalogue:
-    """Items and their vectors in one folder on this machine; exact search.
+    """Items and their vectors in one folder.
 
-    Every change is one SQLite transaction: it is there as a whole once the call returns, also after a crash. Safe to
-    use from many threads and processes: a search sees what others have put and deleted before it began.
+    A change is one SQLite transaction, on disk once the call returns, also where the process is killed. One process
+    at a time may have a catalogue open for writing, any number for reading; a search sees all that was put and deleted
+    before it began, by whichever process. Up to `tuning.exact` vectors of a modality a search compares all of them;
+    past that, an index is trained in the background and takes its place.
+
+    Args:
+        folder: the catalogue's.
+        writable: take the writer's place.
+        tuning: how to search.
     """
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        self.folder = folder
-        self._connection = connection
-        self._lock = threading.RLock()
-        settings = dict(connection.execute("SELECT key, value FROM settings"))
-        self._fingerprint = settings["fingerprint"]
-        self.dimension = int(settings["dimension"])
-        self.root = (folder / settings["root"]).resolve()
-        self._indexes: dict[Modality, Any] = {
-            modality: faiss.IndexIDMap2(faiss.IndexFlatIP(self.dimension)) for modality in MODALITIES
-        }
-        self._version: int | None = None  # SQLite's count of other connections' changes, when the indexes were made
-        with self._reading():
-            pass
+    def __init__(self, folder: Path, writable: bool, tuning: Tuning) -> None:
+        self.folder, self.tuning = folder, tuning
+        self.budget = default_memory() if tuning.memory is None else tuning.memory
+        self.database = Database(folder, writable)
+        self.content = Content(folder / FOLDER)
+        self.snapshots = Snapshots(folder)
+        self._gate = Gate()
+        self._passed = Passed()
+        try:
+            settings = self.database.settings
+            self._fingerprint = settings["fingerprint"]
+            self._dimension = int(settings["dimension"])
+            self.root = (folder / settings["root"]).resolve()
+            with self.database.reading() as connection:
+                self._neighbours = {modality: self._load(connection, modality) for modality in MODALITIES}
+        except (KeyError, ValueError) as error:
+            self.database.close()
+            raise CatalogueError(
+                f"{folder} can't be read as a catalogue ({error}); bring it back from a copy, or build it again"
+            ) from None
+        except BaseException:
+            self.database.close()
+            raise
+        self._upkeep = Upkeep(self)
+        self._upkeep.look()
 
     @classmethod
-    def create(cls, folder: Path, fingerprint: str, dimension: int, root: Path) -> LocalCatalogue:
-        """Make a new catalogue.
+    def create(
+        cls, folder: Path, fingerprint: str, dimension: int, root: Path, tuning: Tuning | None = None
+    ) -> LocalCatalogue:
+        """Make a new catalogue, open for writing.
 
         Args:
             folder: where it will lie.
             fingerprint: of the bundle that makes the vectors.
             dimension: length of a vector.
-            root: the folder below which all items' files lie; kept relative to `folder`, so both may move together.
+            root: the folder below which all files by reference lie; kept relative to `folder`: both may move together.
+            tuning: how to search.
 
         Raises:
             CatalogueError: there already is one, or the folder can't be written.
         """
-        if (folder / DATABASE).exists():
-            raise CatalogueError(f"{folder} already holds a catalogue; name another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            connection = _connect(folder / DATABASE)
-            settings = {
-                "fingerprint": fingerprint,
-                "dimension": str(dimension),
-                "root": os.path.relpath(root.resolve(), folder.resolve()),
-            }
-            with connection:
-                connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA};")
-                connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
-        except (OSError, sqlite3.Error) as error:
-            raise CatalogueError(f"{folder} can't be written ({error}); name another folder") from None
-        return cls(folder, connection)
+        relative = os.path.relpath(root.resolve(), folder.resolve())
+        settings = {"fingerprint": fingerprint, "dimension": str(dimension), "root": relative}
+        Database.create(folder, settings)
+        return cls(folder, True, tuning or Tuning())
 
     @classmethod
-    def open(cls, folder: Path) -> LocalCatalogue:
+    def open(cls, folder: Path, writable: bool = False, tuning: Tuning | None = None) -> LocalCatalogue:
         """Open a catalogue.
 
         Raises:
             CatalogueError: there is none, or it can't be read.
+            InUse: another process has it open for writing, and so is asked here.
+            NotWritable: its folder can't be written, and writing is asked for.
         """
-        file = folder / DATABASE
-        if not file.is_file():
-            raise CatalogueError(
-                f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}'"
-            )
-        try:
-            connection = _connect(file)
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != SCHEMA:
-                raise CatalogueError(
-                    f"{folder} has schema {version}, this version reads {SCHEMA}; "
-                    "delete it and build it again with 'bma index build'"
-                )
-            return cls(folder, connection)
-        except (sqlite3.Error, KeyError, ValueError) as error:
-            if isinstance(error, CatalogueError):
-                raise
-            raise CatalogueError(
-                f"{folder} can't be read as a catalogue ({error}); delete it and build it again with 'bma index build'"
-            ) from None
+        return cls(folder, writable, tuning or Tuning())
 
     @property
     def fingerprint(self) -> str:
         """Of the bundle that made the vectors."""
         return self._fingerprint
 
-    def put(self, items: Sequence[Item], vectors: npt.NDArray[np.float32]) -> None:
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._dimension
+
+    @property
+    def writable(self) -> bool:
+        """Whether items may be changed."""
+        return self.database.writable
+
+    def put(
+        self, items: Sequence[Item], vectors: npt.NDArray[np.float32], contents: Mapping[str, bytes] | None = None
+    ) -> None:
         """Add items, or replace those whose id is there, with their unit vectors `[N, d]`: all of them or none.
 
+        Args:
+            items: by reference (`path`), or with their `content` held here.
+            vectors: one a row, in order.
+            contents: bytes by SHA-256, of those items whose content is not here yet.
+
         Raises:
-            ValueError: vectors of another shape, or not of unit length.
+            ValueError: vectors of another shape, or not of unit length; content that is not here.
             CatalogueError: the disk is full or the folder can't be written; nothing has changed.
         """
-        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        vectors = np.ascontiguousarray(vectors, dtype="<f4")
         if vectors.shape != (len(items), self.dimension):
             raise ValueError(f"vectors must be [{len(items)}, {self.dimension}], not {list(vectors.shape)}")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("vectors must have unit length")
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        added: dict[Modality, list[tuple[int, npt.NDArray[np.float32]]]] = {modality: [] for modality in MODALITIES}
-        removed: dict[Modality, list[int]] = {modality: [] for modality in MODALITIES}
-        with self._lock:
-            with self._transaction() as connection:
-                for item, vector in zip(items, vectors, strict=True):
-                    old = connection.execute(
-                        "DELETE FROM items WHERE id = ? RETURNING number, modality, created", (item.id,)
-                    ).fetchone()
-                    if old:
-                        removed[old[1]].append(old[0])
-                    number = connection.execute(
-                        f"INSERT INTO items ({_COLUMNS}, z) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (*_cells(item, created=old[2] if old else now, updated=now), vector.tobytes()),
-                    ).lastrowid
-                    added[item.modality].append((int(number or 0), vector))
-            for modality in MODALITIES:
-                self._apply(modality, removed[modality], added[modality])
+        now = _now()
+        with self._change() as (connection, unused):
+            for hash, data in (contents or {}).items():
+                unused.add(hash)
+                self.content.add(hash, data)
+            for item, vector in zip(items, vectors, strict=True):
+                if item.content and not self.content.path(item.content).is_file():
+                    raise ValueError(f"the content of item {item.id} is not here; give it with the item")
+                unused.add(rows.insert(connection, item, vector.tobytes(), now))
+
+    def update(self, items: Sequence[Item]) -> None:
+        """Replace what is known of items that are there: all but their vectors, modality and content.
+
+        Raises:
+            CatalogueError: one is not there, or nothing can be written; nothing has changed.
+        """
+        now = _now()
+        with self._change() as (connection, _):
+            for item in items:
+                rows.update(connection, item, now)
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Remove items, all at once; the ids of those that were there."""
+        with self._change() as (connection, unused):
+            there, contents = rows.remove(connection, ids)
+            unused |= contents
+        return there
 
     def get(self, id: str) -> Item | None:
         """An item by its id."""
-        with self._lock:
-            cells = self._connection.execute(f"SELECT {_COLUMNS} FROM items WHERE id = ?", (id,)).fetchone()
-        return _item(cells) if cells else None
+        with self.database.reading() as connection:
+            return next(iter(rows.select(connection, "id", [id]).values()), None)
 
-    def delete(self, id: str) -> bool:
-        """Remove an item; whether it was there."""
-        with self._lock:
-            with self._transaction() as connection:
-                old = connection.execute("DELETE FROM items WHERE id = ? RETURNING number, modality", (id,)).fetchone()
-            if old:
-                self._apply(old[1], [old[0]], [])
-        return old is not None
+    def at(self, paths: Sequence[str]) -> list[Item]:
+        """The items by reference whose files have these paths."""
+        with self.database.reading() as connection:
+            return list(rows.select(connection, "path", [path for path in paths if path]).values())
+
+    def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vectors `[N, d]` of items that are there, in order.
+
+        Raises:
+            CatalogueError: one is not there.
+        """
+        with self.database.reading() as connection:
+            found = rows.select(connection, "id", list(ids))
+            numbers = np.sort(np.fromiter(found, np.int64, len(found)))
+            places = {found[number].id: place for place, number in enumerate(numbers.tolist())}
+            missing = next((id for id in ids if id not in places), None)
+            if missing is not None:
+                raise CatalogueError(f"there is no item {missing}")
+            return fetch(connection, numbers).reshape(-1, self.dimension)[[places[id] for id in ids]]
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
-        """Items in the order in which they came, as they are when the call begins."""
-        condition, values = (filter or Filter()).sql()
-        with self._lock:
-            table = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM items WHERE {condition} ORDER BY number", values
-            ).fetchall()
-        return map(_item, table)
+        """Items in the order in which they came; what is removed meanwhile may be left out."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.page(PAGE, cursor, filter)
+            yield from page.items
+            cursor = page.cursor
 
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
         """At most `limit` items in the order in which they came, after those of the page whose cursor is given.
@@ -190,50 +221,43 @@ class LocalCatalogue:
             ValueError: not a cursor of this catalogue.
         """
         condition, values = (filter or Filter()).sql()
-        with self._lock:
-            table = self._connection.execute(
-                f"SELECT number, {_COLUMNS} FROM items WHERE number > ? AND {condition} ORDER BY number LIMIT ?",
+        with self.database.reading() as connection:
+            table = connection.execute(
+                f"SELECT number, {rows.COLUMNS} FROM items WHERE number > ? AND {condition} ORDER BY number LIMIT ?",
                 [int(cursor or 0), *values, limit + 1],
             ).fetchall()
-        items = [_item(cells) for _, *cells in table[:limit]]
-        return Page(items, str(table[limit - 1][0]) if len(table) > limit else None)
+        return Page(
+            [rows.item_of(cells) for _, *cells in table[:limit]],
+            str(table[limit - 1][0]) if len(table) > limit else None,
+        )
 
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""
-        with self._reading():
-            return {modality: self._indexes[modality].ntotal for modality in MODALITIES}
+        with self.view():
+            return {modality: len(self._neighbours[modality]) for modality in MODALITIES}
 
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:
         """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
 
-        Exact; ties go to the item that came first. Fewer than k come back only where fewer match.
+        Scores are cosines of the vectors as they were put, whatever the index. Ties go to the item that came first.
+        Fewer than k come back only where fewer match.
         """
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise ValueError(f"vectors must be [Q, {self.dimension}], not {list(vectors.shape)}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
-        with self._reading():
-            index, params = self._indexes[modality], None
-            available = index.ntotal
+        with self.view() as connection:
+            neighbours, passing = self._neighbours[modality], None
             if filter is not None:
-                condition, values = filter.sql()
-                passing = np.array(
-                    self._connection.execute(
-                        f"SELECT number FROM items WHERE modality = ? AND {condition}", [modality, *values]
-                    ).fetchall(),
-                    dtype=np.int64,
-                ).reshape(-1)
-                available = len(passing)
-                params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(passing))  # type: ignore[call-arg]
-            k = min(k, available)
-            if k == 0 or not len(vectors):
-                return [[] for _ in vectors]
-            found = _nearest(index, vectors, k, available, params)
-            items = self._items({number for nearest in found for _, number in nearest})
-        return [[Hit(items[number], score) for score, number in nearest] for nearest in found]
+                passing = self._passed.find(connection, neighbours.position.change, modality, filter)
+            found = neighbours.search(
+                vectors, k, self.tuning.recall, lambda numbers: fetch(connection, numbers), passing
+            )
+            by_number = rows.select(connection, "number", sorted({number for row in found for _, number in row}))
+        return [[Hit(by_number[number], score) for score, number in row] for row in found]
 
     def file(self, item: Item) -> Path:
         """Where an item's content lies.
@@ -241,111 +265,96 @@ class LocalCatalogue:
         Raises:
             CatalogueError: the path leads out of the catalogue's root, or the file is gone.
         """
-        path = (self.root / item.path).resolve()
-        if not path.is_relative_to(self.root) or not path.is_file():
-            raise CatalogueError(
-                f"the file of item {item.id} is no longer in its place; put it back, or build the index again"
-            )
-        return path
+        if item.content:
+            path = self.content.path(item.content)
+            if path.is_file():
+                return path
+        else:
+            path = (self.root / item.path).resolve()
+            if path.is_relative_to(self.root) and path.is_file():
+                return path
+        raise CatalogueError(
+            f"the file of item {item.id} is no longer in its place; put it back, or build the index again"
+        )
 
     def close(self) -> None:
-        """Close the database."""
-        with self._lock:
-            self._connection.close()
+        """Stop what runs in the background, close the database, and let another process write."""
+        self._upkeep.stop()
+        self.database.close()
+
+    def neighbours(self, modality: Modality) -> Neighbours:
+        """The index that a modality is searched with at this moment."""
+        return self._neighbours[modality]
+
+    def swap(self, modality: Modality, neighbours: Neighbours) -> None:
+        """Search a modality with another index from now on.
+
+        Raises:
+            Outdated: the index has been overtaken by more than the database remembers.
+        """
+        with self.database.reading() as connection:  # most of what came since, while searches go on
+            catch_up(neighbours, connection, modality)
+        with self._gate.changing(), self.database.reading() as connection:
+            catch_up(neighbours, connection, modality)
+            self._neighbours[modality] = neighbours
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-        except sqlite3.Error as error:
-            raise CatalogueError(f"{self.folder} can't be written ({error}); nothing has changed") from None
+    def view(self) -> Iterator[Connection]:
+        """One unchanging state of the database, with the indexes at the same state."""
+        while True:
+            with self._gate.reading(), self.database.reading() as connection:
+                now = position(connection)
+                if all(neighbours.position == now for neighbours in self._neighbours.values()):
+                    yield connection
+                    return
+            with self._gate.changing(), self.database.reading() as connection:
+                self._follow(connection)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """One unchanging state of the database, with the indexes brought up to it."""
-        with self._lock, self._connection:
-            self._connection.execute("BEGIN")
-            self._catch_up()
-            yield
+    def _change(self) -> Iterator[tuple[Connection, set[str]]]:
+        """A transaction, and a set for contents that it may have left without an item: those are removed after it."""
+        unused: set[str] = set()
+        with self.database.writing() as connection:
+            try:
+                yield connection, unused
+                with self._gate.changing():
+                    connection.execute("COMMIT")
+                    self._follow(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                for hash in unused - {""}:
+                    used = connection.execute("SELECT 1 FROM items WHERE content = ? LIMIT 1", (hash,)).fetchone()
+                    if not used:
+                        self.content.remove(hash)
+        self._upkeep.look()
 
-    def _catch_up(self) -> None:
-        """Bring the indexes up to what other connections have changed. A number keeps its vector for ever."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._version:
-            return
-        for modality, index in self._indexes.items():
-            numbers = self._connection.execute("SELECT number FROM items WHERE modality = ?", (modality,)).fetchall()
-            there, here = np.array(numbers, dtype=np.int64).reshape(-1), faiss.vector_to_array(index.id_map)
-            gone = np.setdiff1d(here, there)
-            if len(gone):
-                index.remove_ids(gone)
-            new = np.setdiff1d(there, here)
-            for start in range(0, len(new), 65536):
-                self._add(index, new[start : start + 65536])
-        self._version = version
+    def _follow(self, connection: Connection) -> None:
+        """Bring the indexes to where the database is."""
+        for modality, neighbours in self._neighbours.items():
+            try:
+                catch_up(neighbours, connection, modality)
+            except Outdated:
+                self._neighbours[modality] = self._load(connection, modality)
 
-    def _add(self, index: Any, numbers: npt.NDArray[np.int64]) -> None:
-        table = self._connection.execute(
-            "SELECT z FROM items WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number",
-            (json.dumps(numbers.tolist()),),
-        )
-        vectors = np.frombuffer(b"".join(z for (z,) in table), dtype=np.float32)
-        index.add_with_ids(vectors.reshape(len(numbers), self.dimension), numbers)
-
-    def _items(self, numbers: set[int]) -> dict[int, Item]:
-        wanted = json.dumps(sorted(numbers))
-        table = self._connection.execute(
-            f"SELECT number, {_COLUMNS} FROM items WHERE number IN (SELECT value FROM json_each(?))", (wanted,)
-        )
-        return {number: _item(cells) for number, *cells in table}
-
-    def _apply(
-        self, modality: Modality, removed: Sequence[int], added: Sequence[tuple[int, npt.NDArray[np.float32]]]
-    ) -> None:
-        index = self._indexes[modality]
-        gone = set(removed)
-        kept = {number: vector for number, vector in added if number not in gone}  # an id put twice in one call
-        if removed:
-            index.remove_ids(np.array(removed, dtype=np.int64))
-        if kept:
-            index.add_with_ids(np.stack(list(kept.values())), np.array(list(kept), dtype=np.int64))
+    def _load(self, connection: Connection, modality: Modality) -> Neighbours:
+        """The snapshot with what came since, or all vectors in an exact index."""
+        neighbours = self.snapshots.load(modality)
+        if neighbours is not None and neighbours.index.d == self.dimension:
+            try:
+                catch_up(neighbours, connection, modality)
+                return neighbours
+            except Outdated:
+                pass
+        (count,) = connection.execute("SELECT count(*) FROM vectors WHERE modality = ?", (modality,)).fetchone()
+        if count * code_bytes("flat", self.dimension) <= self.budget:
+            return exact_neighbours(connection, modality, self.dimension)
+        _log.warning("%s: making the index of %d %ss before the first search", self.folder, count, modality)
+        trainer = Trainer(plan(count, self.dimension, self.budget, self.tuning.exact), modality, self.dimension)
+        trainer.sample(connection)
+        trainer.train()
+        return trainer.fill(connection)
 
 
-def _nearest(
-    index: Any, vectors: npt.NDArray[np.float32], k: int, available: int, params: Any
-) -> list[list[tuple[float, int]]]:
-    """Of each query the k best (score, number). FAISS cuts through ties as it pleases, so more is asked for until the
-    cut falls between two scores."""
-    wanted = min(k + 1, available)
-    while True:
-        scores, numbers = index.search(vectors, wanted, params=params)
-        if wanted == available or (scores[:, -1] < scores[:, k - 1]).all():
-            break
-        wanted = min(2 * wanted, available)
-    pairs = (zip(row, found, strict=True) for row, found in zip(scores.tolist(), numbers.tolist(), strict=True))
-    return [sorted(row, key=_rank)[:k] for row in pairs]
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _cells(item: Item, created: str, updated: str) -> tuple[str, ...]:
-    tags, metadata = json.dumps(item.tags), json.dumps(item.metadata, allow_nan=False)
-    return (item.id, item.modality, item.path, item.media_type, item.label, tags, metadata, created, updated)
-
-
-def _item(cells: Sequence[Any]) -> Item:
-    id, modality, path, media_type, label, tags, metadata, created, updated = cells
-    return Item(id, modality, path, media_type, label, tuple(json.loads(tags)), json.loads(metadata), created, updated)
-
-
-def _rank(scored: tuple[float, int]) -> tuple[float, int]:
-    score, number = scored
-    return -score, number
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

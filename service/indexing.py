@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from index.build import Embedded, Entry, Summary, Unreadable, build
 from index.catalogue import CatalogueError
-from index.local import DATABASE, LocalCatalogue
+from index.database import DATABASE
+from index.local import LocalCatalogue
 from service.fingerprint import check_fingerprint
 from training.data.rows import Row, RowsError, read_rows
 from training.model.embedder import Embedder
@@ -120,7 +121,7 @@ def _open(embedder: Embedder, out: Path, root: Path) -> LocalCatalogue:
     if not (out / DATABASE).exists():
         dimension = embedder.bundle.model.config.projection_dim
         return LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, root)
-    catalogue = LocalCatalogue.open(out)
+    catalogue = LocalCatalogue.open(out, writable=True)
     check_fingerprint(catalogue, embedder, out)
     if catalogue.root != root.resolve():
         raise CatalogueError(f"{out} holds files of {catalogue.root}, not of {root}; name another catalogue with --out")

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.catalogue import Item
+from index.database import DATABASE
 from index.filter import CONDITIONS, Filter, FilterError
-from index.local import DATABASE, LocalCatalogue
+from index.local import LocalCatalogue
 
 COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.catalogue import CatalogueError, Item, Modality
+from index.catalogue import CatalogueError, Item, Modality, NotWritable
+from index.database import DATABASE
 from index.filter import Filter
-from index.local import DATABASE, LocalCatalogue
+from index.local import LocalCatalogue
 
 Vectors = npt.NDArray[np.float32]
 D = 4
@@ -81,8 +82,8 @@ def test_an_id_twice_in_one_put_and_a_changed_modality_leave_one_item(catalogue:
 
 def test_deleted_items_are_found_no_more(catalogue: LocalCatalogue) -> None:
     catalogue.put([item("a"), item("b")], unit(2))
-    assert catalogue.delete("a")
-    assert not catalogue.delete("a")
+    assert catalogue.delete(["a"]) == ["a"]
+    assert catalogue.delete(["a"]) == []
     assert found(catalogue, unit(1)[0]) == ["b"]
     assert catalogue.count()["image"] == 1
 
@@ -115,10 +116,10 @@ def test_search_is_numpys_answer_after_any_history(
     for _ in range(data.draw(st.integers(1, 5))):
         if data.draw(st.integers(0, 4)) == 0:
             catalogue.close()
-            catalogue = LocalCatalogue.open(folder)
+            catalogue = LocalCatalogue.open(folder, writable=True)
         gone = data.draw(ids)
         if data.draw(st.booleans()):
-            assert catalogue.delete(gone) == (truth.pop(gone, None) is not None)
+            assert bool(catalogue.delete([gone])) == (truth.pop(gone, None) is not None)
         batch = data.draw(
             st.lists(st.tuples(ids, st.sampled_from(["image", "sound"]), st.sampled_from("xy"), st.integers(0, 4)))
         )
@@ -233,19 +234,23 @@ def test_threads_may_put_and_search_at_once(catalogue: LocalCatalogue) -> None:
 
 def test_a_search_sees_what_another_process_changed(catalogue: LocalCatalogue) -> None:
     catalogue.put([item("kept"), item("gone"), item("replaced")], DIRECTIONS[:3])
+    catalogue.close()
+    reader = LocalCatalogue.open(catalogue.folder)
+    assert len(found(reader, DIRECTIONS[1])) == 3
     code = (
         "import sys, numpy as np; from pathlib import Path; from index.catalogue import Item;"
         "from index.local import LocalCatalogue;"
-        "catalogue = LocalCatalogue.open(Path(sys.argv[1]));"
-        "catalogue.delete('gone');"
+        "catalogue = LocalCatalogue.open(Path(sys.argv[1]), writable=True);"
+        "catalogue.delete(['gone']);"
         "items = [Item(id, 'image', 'a', 'image/png') for id in ('replaced', 'new')];"
         "catalogue.put(items, np.array([[0, 0, 1, 0], [0, 0, 0, 1]], np.float32))"
     )
     subprocess.run([sys.executable, "-c", code, catalogue.folder], cwd=Path(__file__).parents[2], check=True)
-    assert found(catalogue, np.array([0, 0, 0.9, 0.1], np.float32)) == ["replaced", "new", "kept"]
-    assert catalogue.count() == {"image": 3, "sound": 0}
-    catalogue.put([item("mine")], DIRECTIONS[1:2])
-    assert len(found(catalogue, DIRECTIONS[1])) == 4
+    assert found(reader, np.array([0, 0, 0.9, 0.1], np.float32)) == ["replaced", "new", "kept"]
+    assert reader.count() == {"image": 3, "sound": 0}
+    with pytest.raises(NotWritable, match="open for reading only"):
+        reader.put([item("mine")], DIRECTIONS[1:2])
+    reader.close()
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
@@ -253,7 +258,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np; from pathlib import Path; from index.catalogue import Item;"
         "from index.local import LocalCatalogue;\n"
-        "catalogue = LocalCatalogue.open(Path(sys.argv[1]))\n"
+        "catalogue = LocalCatalogue.open(Path(sys.argv[1]), writable=True)\n"
         "for n in range(10**6):\n"
         "    items = [Item(f'{n}-{part}', 'image', 'a', 'image/png', label=str(n)) for part in range(5)]\n"
         "    catalogue.put(items, np.eye(4, dtype=np.float32)[[n % 4] * 5])\n"
@@ -266,7 +271,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         acknowledged = [int(process.stdout.readline()) for _ in range(40)]
         process.kill()
         acknowledged += [int(line) for line in process.stdout.read().split()]
-    catalogue = LocalCatalogue.open(tmp_path / "index")
+    catalogue = LocalCatalogue.open(tmp_path / "index", writable=True)
     labels = [entry.label for entry in catalogue.list()]
     batches = dict.fromkeys(map(int, labels))
     assert set(acknowledged) <= set(batches)
@@ -291,13 +296,13 @@ def test_what_can_not_be_opened_says_why_in_one_sentence(tmp_path: Path) -> None
     for name, content in (("text", b"hello " * 1000), ("empty", b""), ("header", b"SQLite format 3\0" + bytes(4096))):
         (tmp_path / name).mkdir()
         (tmp_path / name / DATABASE).write_bytes(content)
-        assert "delete it and build it again" in sentence(tmp_path / name)
+        assert "build it again" in sentence(tmp_path / name)
     catalogue = LocalCatalogue.create(tmp_path / "cut", "f", D, tmp_path)
     catalogue.put([item(str(n)) for n in range(400)], unit(400))
     catalogue.close()
     content = (tmp_path / "cut" / DATABASE).read_bytes()
     (tmp_path / "cut" / DATABASE).write_bytes(content[: len(content) // 2])
-    assert "delete it and build it again" in sentence(tmp_path / "cut")
+    assert "build it again" in sentence(tmp_path / "cut")
     LocalCatalogue.create(tmp_path / "newer", "f", D, tmp_path).close()
     with sqlite3.connect(tmp_path / "newer" / DATABASE) as connection:
         connection.execute("PRAGMA user_version = 99")

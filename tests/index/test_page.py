@@ -41,7 +41,7 @@ def test_pages_of_a_filter_hold_what_passes(catalogue: LocalCatalogue) -> None:
 
 def test_a_deleted_item_does_not_lose_the_place(catalogue: LocalCatalogue) -> None:
     first = catalogue.page(3)
-    catalogue.delete("i2")
+    catalogue.delete(["i2"])
     assert [item.id for item in catalogue.page(3, first.cursor or "").items] == ["i3", "i4", "i5"]
 
 

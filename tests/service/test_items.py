@@ -56,7 +56,7 @@ def test_a_piece_of_a_sound_is_drawn_as_that_piece(
     (tmp_path / "rows.csv").write_text("split,sound,id,start,duration\ntest,a.wav,1,,0.7\ntest,a.wav,2,0.7,0.6\n")
     embedder, index = Embedder(bundle_folder, "cpu"), tmp_path / "index"
     build_catalogue(embedder, tmp_path, index)
-    catalogue = LocalCatalogue.open(index)
+    catalogue = LocalCatalogue.open(index, writable=True)
     odd = Item("odd", "sound", "a.wav", "audio/wav", metadata={"start": "1", "duration": -3, "year": 10**400})
     catalogue.put([odd], embedder.embed([sound], "sound").z)
     catalogue.close()

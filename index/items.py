@@ -1,0 +1,70 @@
+"""Items as rows of the database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from index.catalogue import CatalogueError, Item
+
+COLUMNS = "id, modality, path, media_type, label, tags, metadata, content, stamp, created, updated"
+
+
+def item_of(cells: Sequence[Any]) -> Item:
+    """An item from its columns."""
+    id, modality, path, media_type, label, tags, metadata, *rest = cells
+    return Item(id, modality, path, media_type, label, tuple(json.loads(tags)), json.loads(metadata), *rest)
+
+
+def insert(connection: sqlite3.Connection, item: Item, vector: bytes, now: str) -> str:
+    """Add an item, or replace the one of its id; the content that the replaced one had, else empty."""
+    old = connection.execute("DELETE FROM items WHERE id = ? RETURNING created, content", (item.id,)).fetchone()
+    cells = (*_cells(item), old[0] if old else now, now)
+    number = connection.execute(
+        f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", cells
+    ).lastrowid
+    connection.execute("INSERT INTO vectors VALUES (?, ?, ?)", (number, item.modality, vector))
+    return old[1] if old else ""
+
+
+def update(connection: sqlite3.Connection, item: Item, now: str) -> None:
+    """Replace what is known of an item.
+
+    Raises:
+        CatalogueError: there is none of its id, or it is of another modality or content.
+    """
+    id, modality, path, media_type, label, tags, metadata, content, stamp = _cells(item)
+    changed = connection.execute(
+        "UPDATE items SET path = ?, media_type = ?, label = ?, tags = ?, metadata = ?, stamp = ?, updated = ?"
+        " WHERE id = ? AND modality = ? AND content = ?",
+        (path, media_type, label, tags, metadata, stamp, now, id, modality, content),
+    ).rowcount
+    if not changed:
+        raise CatalogueError(f"there is no item {id} of this modality and content; put it with its vector")
+
+
+def remove(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[list[str], set[str]]:
+    """Remove items; the ids of those that were there, and the contents that they had."""
+    there: list[str] = []
+    contents: set[str] = set()
+    for id in dict.fromkeys(ids):
+        old = connection.execute("DELETE FROM items WHERE id = ? RETURNING content", (id,)).fetchone()
+        if old:
+            there.append(id)
+            contents.add(old[0])
+    return there, contents - {""}
+
+
+def select(connection: sqlite3.Connection, column: str, values: Sequence[Any]) -> dict[int, Item]:
+    """Items whose column is one of some values, by number."""
+    table = connection.execute(
+        f"SELECT number, {COLUMNS} FROM items WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(values),)
+    )
+    return {number: item_of(cells) for number, *cells in table}
+
+
+def _cells(item: Item) -> tuple[str, ...]:
+    tags, metadata = json.dumps(item.tags), json.dumps(item.metadata, allow_nan=False)
+    return (item.id, item.modality, item.path, item.media_type, item.label, tags, metadata, item.content, item.stamp)
