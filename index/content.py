@@ -62,8 +62,11 @@ class Content:
         sync_folder(self.folder)
 
     def remove(self, hash: str) -> None:
-        """Forget bytes, where they are there."""
-        self.path(hash).unlink(missing_ok=True)
+        """Forget bytes, and what a crash has left of them half written, where they are there."""
+        file = self.path(hash)
+        file.unlink(missing_ok=True)
+        for draft in file.parent.glob(f".{hash}.*"):
+            draft.unlink(missing_ok=True)
 
     def hashes(self) -> Iterator[str]:
         """Of all that is there."""

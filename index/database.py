@@ -113,6 +113,12 @@ class Database:
             connection.close()
 
     @contextmanager
+    def turn(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, outside of a transaction, for this thread alone."""
+        with self._turn:
+            yield self._writer
+
+    @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A turn to change: what is executed is one transaction, which the caller commits, or nothing.
 
@@ -125,7 +131,6 @@ class Database:
         with self._turn:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                self._writer.execute("UPDATE settings SET value = value + 1 WHERE key = 'changes'")
                 yield self._writer
             except sqlite3.Error as error:
                 kind = NotWritable if _code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) else CatalogueError
@@ -138,11 +143,18 @@ class Database:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
 
-    @contextmanager
-    def alone(self) -> Iterator[sqlite3.Connection]:
-        """A turn of the writer outside of a transaction, for what SQLite does by itself (VACUUM, checkpoints)."""
+    def vacuum(self) -> None:
+        """Write the file anew without the room that removed rows have left.
+
+        Raises:
+            CatalogueError: there is no room for it; nothing has changed.
+        """
         with self._turn:
-            yield self._writer
+            try:
+                self._writer.execute("VACUUM")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                raise CatalogueError(f"{self.folder} can't be compacted ({error}); nothing is lost") from None
 
     def close(self) -> None:
         """Close every connection, and let another process write."""

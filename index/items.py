@@ -18,15 +18,14 @@ def item_of(cells: Sequence[Any]) -> Item:
     return Item(id, modality, path, media_type, label, tuple(json.loads(tags)), json.loads(metadata), *rest)
 
 
-def insert(connection: sqlite3.Connection, item: Item, vector: bytes, now: str) -> str:
-    """Add an item, or replace the one of its id; the content that the replaced one had, else empty."""
-    old = connection.execute("DELETE FROM items WHERE id = ? RETURNING created, content", (item.id,)).fetchone()
+def insert(connection: sqlite3.Connection, item: Item, vector: bytes, now: str) -> None:
+    """Add an item, or replace the one of its id."""
+    old = connection.execute("DELETE FROM items WHERE id = ? RETURNING created", (item.id,)).fetchone()
     cells = (*_cells(item), old[0] if old else now, now)
     number = connection.execute(
         f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", cells
     ).lastrowid
     connection.execute("INSERT INTO vectors VALUES (?, ?, ?)", (number, item.modality, vector))
-    return old[1] if old else ""
 
 
 def update(connection: sqlite3.Connection, item: Item, now: str) -> None:
@@ -45,16 +44,9 @@ def update(connection: sqlite3.Connection, item: Item, now: str) -> None:
         raise CatalogueError(f"there is no item {id} of this modality and content; put it with its vector")
 
 
-def remove(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[list[str], set[str]]:
-    """Remove items; the ids of those that were there, and the contents that they had."""
-    there: list[str] = []
-    contents: set[str] = set()
-    for id in dict.fromkeys(ids):
-        old = connection.execute("DELETE FROM items WHERE id = ? RETURNING content", (id,)).fetchone()
-        if old:
-            there.append(id)
-            contents.add(old[0])
-    return there, contents - {""}
+def remove(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    """Remove items; the ids of those that were there."""
+    return [id for id in dict.fromkeys(ids) if connection.execute("DELETE FROM items WHERE id = ?", (id,)).rowcount]
 
 
 def select(connection: sqlite3.Connection, column: str, values: Sequence[Any]) -> dict[int, Item]:
@@ -63,6 +55,28 @@ def select(connection: sqlite3.Connection, column: str, values: Sequence[Any]) -
         f"SELECT number, {COLUMNS} FROM items WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(values),)
     )
     return {number: item_of(cells) for number, *cells in table}
+
+
+def add_pending(connection: sqlite3.Connection, contents: Iterable[str]) -> None:
+    """Note contents whose files may be there without an item."""
+    connection.executemany("INSERT OR IGNORE INTO pending VALUES (?)", [(hash,) for hash in contents])
+
+
+def forget_pending(connection: sqlite3.Connection, kept: Iterable[str]) -> None:
+    """Forget all noted contents but some."""
+    connection.execute(
+        "DELETE FROM pending WHERE content NOT IN (SELECT value FROM json_each(?))", (json.dumps([*kept]),)
+    )
+
+
+def unused(connection: sqlite3.Connection) -> list[str]:
+    """Noted contents that no item has."""
+    return [
+        hash
+        for (hash,) in connection.execute(
+            "SELECT content FROM pending WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.content = pending.content)"
+        )
+    ]
 
 
 def _cells(item: Item) -> tuple[str, ...]:

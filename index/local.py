@@ -40,11 +40,13 @@ class Tuning:
         recall: share of the k nearest that a search finds on average, where not all vectors are compared.
         memory: bytes that the vectors of a modality may take in memory; half of the machine's where None.
         exact: up to so many vectors of a modality are all compared.
+        background: train and save indexes when there is a reason to; else searches use what is there.
     """
 
     recall: float = 0.99
     memory: int | None = None
     exact: int = EXACT
+    background: bool = True
 
 
 class LocalCatalogue:
@@ -84,8 +86,11 @@ class LocalCatalogue:
         except BaseException:
             self.database.close()
             raise
-        self._upkeep = Upkeep(self)
-        self._upkeep.look()
+        if writable:
+            self._clear()
+            self.snapshots.sweep()
+        self.upkeep = Upkeep(self)
+        self.upkeep.look()
 
     @classmethod
     def create(
@@ -154,14 +159,11 @@ class LocalCatalogue:
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("vectors must have unit length")
         now = _now()
-        with self._change() as (connection, unused):
-            for hash, data in (contents or {}).items():
-                unused.add(hash)
-                self.content.add(hash, data)
+        with self._change(contents or {}) as connection:
             for item, vector in zip(items, vectors, strict=True):
                 if item.content and not self.content.path(item.content).is_file():
                     raise ValueError(f"the content of item {item.id} is not here; give it with the item")
-                unused.add(rows.insert(connection, item, vector.tobytes(), now))
+                rows.insert(connection, item, vector.tobytes(), now)
 
     def update(self, items: Sequence[Item]) -> None:
         """Replace what is known of items that are there: all but their vectors, modality and content.
@@ -170,16 +172,14 @@ class LocalCatalogue:
             CatalogueError: one is not there, or nothing can be written; nothing has changed.
         """
         now = _now()
-        with self._change() as (connection, _):
+        with self._change() as connection:
             for item in items:
                 rows.update(connection, item, now)
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove items, all at once; the ids of those that were there."""
-        with self._change() as (connection, unused):
-            there, contents = rows.remove(connection, ids)
-            unused |= contents
-        return there
+        with self._change() as connection:
+            return rows.remove(connection, ids)
 
     def get(self, id: str) -> Item | None:
         """An item by its id."""
@@ -279,7 +279,7 @@ class LocalCatalogue:
 
     def close(self) -> None:
         """Stop what runs in the background, close the database, and let another process write."""
-        self._upkeep.stop()
+        self.upkeep.stop()
         self.database.close()
 
     def neighbours(self, modality: Modality) -> Neighbours:
@@ -311,23 +311,38 @@ class LocalCatalogue:
                 self._follow(connection)
 
     @contextmanager
-    def _change(self) -> Iterator[tuple[Connection, set[str]]]:
-        """A transaction, and a set for contents that it may have left without an item: those are removed after it."""
-        unused: set[str] = set()
-        with self.database.writing() as connection:
+    def _change(self, contents: Mapping[str, bytes] | None = None) -> Iterator[Connection]:
+        """A transaction that is committed at the end, with the contents that its items need; contents that it leaves
+        without an item are removed after it."""
+        with self.database.turn():
             try:
-                yield connection, unused
-                with self._gate.changing():
-                    connection.execute("COMMIT")
-                    self._follow(connection)
+                if contents:
+                    self._keep(contents)
+                with self.database.writing() as connection:
+                    connection.execute("UPDATE settings SET value = value + 1 WHERE key = 'changes'")
+                    rows.forget_pending(connection, contents or {})
+                    yield connection
+                    with self._gate.changing():
+                        connection.execute("COMMIT")
+                        self._follow(connection)
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                for hash in unused - {""}:
-                    used = connection.execute("SELECT 1 FROM items WHERE content = ? LIMIT 1", (hash,)).fetchone()
-                    if not used:
-                        self.content.remove(hash)
-        self._upkeep.look()
+                self._clear()
+        self.upkeep.look()
+
+    def _keep(self, contents: Mapping[str, bytes]) -> None:
+        """Write contents, noted first, as a crash would leave them without an item."""
+        with self.database.writing() as connection:
+            rows.add_pending(connection, contents)
+            connection.execute("COMMIT")
+            for hash, data in contents.items():
+                self.content.add(hash, data)
+
+    def _clear(self) -> None:
+        """Remove noted contents that no item has. The notes stay until the next change, which has to be written
+        anyway."""
+        with self.database.turn() as connection:
+            for hash in rows.unused(connection):
+                self.content.remove(hash)
 
     def _follow(self, connection: Connection) -> None:
         """Bring the indexes to where the database is."""

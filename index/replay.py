@@ -29,8 +29,8 @@ def position(connection: sqlite3.Connection) -> Position:
 
 def exact_neighbours(connection: sqlite3.Connection, modality: Modality, dimension: int) -> Neighbours:
     """All vectors of a modality in an exact index; within a transaction."""
-    plan = Plan("flat")
-    neighbours = Neighbours(plan.make(dimension), plan, Position(generation=position(connection).generation))
+    plan, now = Plan("flat"), position(connection)
+    neighbours = Neighbours(plan.make(dimension), plan, Position(removal=now.removal, generation=now.generation))
     catch_up(neighbours, connection, modality)
     return neighbours
 

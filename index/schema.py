@@ -9,7 +9,8 @@ COUNTERS = {"generation": "1", "changes": "1"}  # vectors made anew, transaction
 
 # `number` names a vector in FAISS and is never used twice: a new vector is a new number. `tags` and `fields` are the
 # items' tags and metadata once more, in the order in which filters look; triggers keep them. `removed` is what an index
-# that was made earlier has to forget.
+# that was made earlier has to forget. `pending` are contents whose files are to be looked at after a crash: they may be
+# there without an item.
 _TABLES = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE items (
@@ -42,6 +43,7 @@ CREATE TABLE fields (
 CREATE TABLE removed (
     position INTEGER PRIMARY KEY AUTOINCREMENT, number INTEGER NOT NULL, modality TEXT NOT NULL
 ) STRICT;
+CREATE TABLE pending (content TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 _FIELDS = """SELECT key,
         CASE type WHEN 'text' THEN 'text' WHEN 'true' THEN 'bool' WHEN 'false' THEN 'bool' ELSE 'number' END,
@@ -59,6 +61,7 @@ CREATE TRIGGER items_added AFTER INSERT ON items BEGIN {_SPREAD} END;
 CREATE TRIGGER items_changed AFTER UPDATE OF tags, metadata ON items BEGIN {_GATHER} {_SPREAD} END;
 CREATE TRIGGER items_removed AFTER DELETE ON items BEGIN
     {_GATHER} INSERT INTO removed (number, modality) VALUES (OLD.number, OLD.modality);
+    INSERT OR IGNORE INTO pending SELECT OLD.content WHERE OLD.content <> '';
 END;
 """
 
@@ -80,6 +83,13 @@ DROP TABLE items_1;
 DROP TABLE settings_1;
 """
 MIGRATIONS = {1: _FROM_1}  # from the schema that is the key to the one after it
+
+
+SPREAD = f"""
+DELETE FROM tags;
+DELETE FROM fields;
+{_SPREAD.replace("NEW.", "items.").replace("FROM json_each", "FROM items, json_each")}
+"""  # both made anew from the items
 
 
 def create_tables(connection: sqlite3.Connection, settings: dict[str, str]) -> None:

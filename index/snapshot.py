@@ -13,7 +13,7 @@ from typing import Any
 
 import faiss
 
-from index.catalogue import Modality
+from index.catalogue import MODALITIES, Modality
 from index.database import sync_folder
 from index.neighbours import Curve, Neighbours, Position
 from index.plan import Plan
@@ -115,6 +115,14 @@ class Snapshots:
         """Forget a snapshot, where there is one."""
         self._document(modality).unlink(missing_ok=True)
         self._sweep(modality, "")
+
+    def sweep(self) -> None:
+        """Remove what a crash has left half written."""
+        for modality in MODALITIES:
+            try:
+                self._sweep(modality, self.read(modality)["file"])
+            except (OSError, ValueError, KeyError):
+                self._sweep(modality, "")
 
     def _document(self, modality: Modality) -> Path:
         return self.folder / f"{modality}.json"

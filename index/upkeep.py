@@ -41,6 +41,10 @@ class Upkeep:
 
     def look(self) -> None:
         """Begin what is to be done, if there is anything."""
+        if self._catalogue.tuning.background:
+            self._begin()
+
+    def _begin(self) -> None:
         with self._guard:
             if self._stopping or (self._thread is not None and self._thread.is_alive()) or not self._due():
                 return
@@ -56,7 +60,7 @@ class Upkeep:
 
     def finish(self) -> None:
         """Do what there is to do now, and wait for it."""
-        self.look()
+        self._begin()
         while (thread := self._thread) is not None and thread.is_alive():
             thread.join()
 
