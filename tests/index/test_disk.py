@@ -57,7 +57,7 @@ def test_a_full_disk_refuses_in_one_sentence_and_loses_nothing(disk: Path) -> No
     with pytest.raises(CatalogueError, match=r"can't be written .*; nothing has changed$"):
         fill(catalogue)
     acknowledged = catalogue.count()["image"] // 50
-    assert 3 < acknowledged
+    assert acknowledged > 3
     data = os.urandom(600_000)
     sound = Item("s", "sound", "", "audio/wav", content=content_hash(data))
     with pytest.raises(CatalogueError, match="nothing has changed"):
