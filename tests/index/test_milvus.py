@@ -1,0 +1,201 @@
+"""What both stores do alike: every test runs on a catalogue in a folder and on one in Milvus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from index.catalogue import Catalogue, CatalogueError, Item, Modality, NotWritable
+from index.content import content_hash
+from index.filter import Filter
+from index.local import LocalCatalogue
+from index.milvus import MilvusCatalogue
+from index.milvus_address import Address
+
+D = 8
+Vectors = npt.NDArray[np.float32]
+
+
+@pytest.fixture(params=["local", "FLAT", "HNSW"])
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
+    made: LocalCatalogue | MilvusCatalogue
+    if request.param == "local":
+        made = LocalCatalogue.create(tmp_path / "index", "f", D, tmp_path)
+    else:
+        address: Callable[..., Address] = request.getfixturevalue("milvus_address")
+        made = MilvusCatalogue.create(address(request.param), "f", D)
+    yield made
+    made.close()
+
+
+def item(id: str, modality: Modality = "image", label: str = "", path: str = "a.jpg") -> Item:
+    return Item(id, modality, path, "image/jpeg", label)
+
+
+def unit(count: int, seed: int = 0) -> Vectors:
+    vectors = np.random.default_rng(seed).normal(size=(count, D)).astype(np.float32)
+    normed: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normed
+
+
+def found(catalogue: Catalogue, vector: Vectors, k: int = 100, modality: Modality = "image") -> list[str]:
+    return [hit.item.id for hit in catalogue.search(vector.reshape(1, -1), modality, k)[0]]
+
+
+def test_what_was_put_comes_back_whole(catalogue: Catalogue) -> None:
+    metadata = {"year": 2024, "no": None, "deep": [{"é\"'\\": -0.5}], "large": 2**80, "edge": 2**53 + 1, "": "𝄞\n"}
+    whole = Item("a:image", "image", "x/é'\".jpg", "image/jpeg", "dog\\", ("wet", "two words"), metadata, stamp="1 2")
+    catalogue.put([whole], unit(1))
+    got = catalogue.get("a:image")
+    assert got is not None
+    assert got.created == got.updated
+    assert got.created.endswith("+00:00")
+    assert {**vars(got), "created": "", "updated": ""} == vars(whole)
+    assert list(catalogue.list()) == [got]
+    assert catalogue.at(["x/é'\".jpg", "b.jpg", ""]) == [got]
+    assert catalogue.count() == {"image": 1, "sound": 0}
+    assert catalogue.get("b") is None
+    assert catalogue.get("'] or id != ['") is None
+    assert catalogue.vectors(["a:image"]).tobytes() == unit(1).tobytes()
+    with pytest.raises(CatalogueError, match="there is no item b"):
+        catalogue.vectors(["a:image", "b"])
+
+
+def test_putting_an_id_again_replaces_it_keeps_its_birth_and_moves_it_to_the_end(catalogue: Catalogue) -> None:
+    first, second = unit(2)
+    catalogue.put([item("a"), item("b")], np.stack([first, second]))
+    born = catalogue.get("a")
+    catalogue.put([item("a", label="new")], -first.reshape(1, -1))
+    again = catalogue.get("a")
+    assert born is not None
+    assert again is not None
+    assert (again.label, again.created) == ("new", born.created)
+    assert catalogue.count() == {"image": 2, "sound": 0}
+    assert [entry.id for entry in catalogue.list()] == ["b", "a"]
+    assert catalogue.search(first.reshape(1, -1), "image", 5)[0][-1].score == pytest.approx(-1, abs=1e-5)
+
+
+def test_ids_are_one_namespace(catalogue: Catalogue) -> None:
+    catalogue.put([item("a"), item("a", "sound"), item("a", "sound", "last")], unit(3))
+    assert catalogue.count() == {"image": 0, "sound": 1}
+    assert [entry.label for entry in catalogue.list()] == ["last"]
+    assert found(catalogue, unit(3)[2], modality="sound") == ["a"]
+    catalogue.put([item("a", "image", "moved")], unit(1))
+    assert catalogue.count() == {"image": 1, "sound": 0}
+    assert catalogue.delete(["a", "a", "b"]) == ["a"]
+    assert catalogue.count() == {"image": 0, "sound": 0}
+
+
+def test_update_replaces_all_but_the_vector(catalogue: Catalogue) -> None:
+    catalogue.put([item("a"), item("b")], unit(2))
+    catalogue.update([Item("a", "image", "c.jpg", "image/png", "new", ("t",), {"x": 1})])
+    assert [(entry.id, entry.label, entry.path) for entry in catalogue.list()] == [
+        ("a", "new", "c.jpg"),
+        ("b", "", "a.jpg"),
+    ]
+    assert [entry.id for entry in catalogue.list(Filter(tags=("t",), equal={"x": 1.0}))] == ["a"]
+    assert catalogue.vectors(["a"]).tobytes() == unit(2)[:1].tobytes()
+    for wrong in (item("c"), item("a", "sound")):
+        with pytest.raises(CatalogueError, match="there is no item"):
+            catalogue.update([item("b", label="half"), wrong])
+    assert [entry.label for entry in catalogue.list()] == ["new", ""]
+
+
+def test_what_can_not_be_put_changes_nothing(catalogue: Catalogue) -> None:
+    catalogue.put([item("a", label="old")], unit(1))
+    bad = Item("b", "image", "b.jpg", "image/jpeg", metadata={"x": float("nan")})
+    lost = Item("b", "image", "", "image/jpeg", content="0" * 64)
+    with pytest.raises(ValueError, match="JSON"):
+        catalogue.put([item("a", label="new"), bad], unit(2))
+    with pytest.raises(ValueError, match="the content of item b is not here"):
+        catalogue.put([item("a", label="new"), lost], unit(2))
+    for vectors in (unit(2), unit(1)[:, :3], unit(1) * 2, np.full((1, D), np.nan, np.float32)):
+        with pytest.raises(ValueError, match="vectors must"):
+            catalogue.put([item("b")], vectors)
+    assert [(entry.id, entry.label) for entry in catalogue.list()] == [("a", "old")]
+    assert found(catalogue, unit(1)[0]) == ["a"]
+
+
+def test_pages_are_the_list_in_pieces(catalogue: Catalogue) -> None:
+    for start in range(0, 60, 20):
+        numbers = range(start, start + 20)
+        items = [item(f"i{n}", "image" if n % 3 else "sound", "xy"[n % 2]) for n in numbers]
+        catalogue.put(items, unit(20))
+    catalogue.delete(["i7", "i8"])
+    catalogue.put([item("i5", label="y")], unit(1))
+    for filter in (None, Filter(labels=("y",)), Filter(labels=()), Filter(ids=("i3", "i5", "i40", "' or 1"))):
+        whole = [entry.id for entry in catalogue.list(filter)]
+        cursor: str | None = ""
+        pieces: list[list[str]] = []
+        while cursor is not None:
+            page = catalogue.page(7, cursor, filter)
+            pieces.append([entry.id for entry in page.items])
+            cursor = page.cursor
+        assert [id for piece in pieces for id in piece] == whole
+        assert all(len(piece) == 7 for piece in pieces[:-1])
+    assert whole == ["i3", "i40", "i5"]
+    with pytest.raises(ValueError, match="invalid literal"):
+        catalogue.page(7, "x")
+
+
+def test_search_gives_cosines_and_ties_to_what_came_first(catalogue: Catalogue) -> None:
+    vectors = unit(5)
+    ids = [f"i{n}" for n in np.random.default_rng(1).permutation(100)]
+    catalogue.put([item(id, label=id[-1]) for id in ids], vectors[np.arange(100) % 5])
+    queries = unit(3, seed=2)
+    for k in (1, 7, 30, 100, 500):
+        for query, hits in zip(queries, catalogue.search(queries, "image", k), strict=True):
+            order = sorted(range(100), key=lambda n: (-float(vectors[n % 5] @ query), n))[:k]
+            assert [hit.item.id for hit in hits] == [ids[n] for n in order]
+            assert [hit.score for hit in hits] == pytest.approx(
+                [float(vectors[n % 5] @ query) for n in order], abs=1e-6
+            )
+    labelled = catalogue.search(queries[:1], "image", 50, Filter(labels=("3", "4")))[0]
+    assert sorted(hit.item.id for hit in labelled) == sorted(id for id in ids if id[-1] in "34")
+    assert catalogue.search(queries, "sound", 5) == [[], [], []]
+    assert catalogue.search(queries, "image", 5, Filter(ids=())) == [[], [], []]
+    for wrong in (unit(1)[:, :3], unit(1)[0]):
+        with pytest.raises(ValueError, match="vectors must be"):
+            catalogue.search(wrong, "image", 5)
+    with pytest.raises(ValueError, match="k must be"):
+        catalogue.search(queries, "image", 0)
+
+
+def test_contents_are_held_and_files_stay_below_the_root(catalogue: Catalogue, tmp_path: Path) -> None:
+    hash = content_hash(b"sound")
+    held = Item("held", "sound", "", "audio/wav", content=hash)
+    (tmp_path / "a.jpg").write_bytes(b"image")
+    outside = item("outside", path="../../../../../../../../etc/hostname")
+    gone = item("gone", path="b.jpg")
+    catalogue.put([held, item("a"), outside, gone], unit(4), {hash: b"sound"})
+    assert catalogue.file(held).read_bytes() == b"sound"
+    assert catalogue.file(item("a")).read_bytes() == b"image"
+    for wrong in (outside, gone):
+        with pytest.raises(CatalogueError, match="in its place"):
+            catalogue.file(wrong)
+    catalogue.put([Item("again", "sound", "", "audio/wav", content=hash)], unit(1))
+    with pytest.raises(ValueError, match="SHA-256"):
+        catalogue.put([held], unit(1), {hash: b"other"})
+
+
+def test_reading_changes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.put([item("a")], unit(1))
+    other: Catalogue
+    if isinstance(catalogue, MilvusCatalogue):
+        other = MilvusCatalogue.open(catalogue.address)
+    else:
+        other = LocalCatalogue.open(tmp_path / "index")
+    for change in (
+        lambda: other.put([item("b")], unit(1)),
+        lambda: other.update([item("a")]),
+        lambda: other.delete(["a"]),
+    ):
+        with pytest.raises(NotWritable):
+            change()
+    assert (other.writable, other.fingerprint, other.dimension) == (False, "f", D)
+    assert [entry.id for entry in other.list()] == ["a"]
+    other.close()
