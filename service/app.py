@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from service import problems
-from service.api import items, queries, status
+from service.api import changes, items, queries, status
 from service.engine import Engine
 from service.limits import UploadLimit
 
@@ -39,9 +39,11 @@ def create_app(engine: Engine) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await engine.self_test()
-        yield
-        engine.close()
+        try:
+            await engine.self_test()
+            yield
+        finally:
+            engine.close()
 
     app = FastAPI(
         title="BMA-Memory",
@@ -55,7 +57,7 @@ def create_app(engine: Engine) -> ASGIApp:
     )
     app.state.engine = engine
     problems.install(app)
-    for router in (queries.router, items.router, status.router):
+    for router in (queries.router, items.router, changes.router, status.router):
         app.include_router(router)
     _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)

@@ -79,6 +79,64 @@ class Client:
         """An item's file."""
         return self._checked(self._http.get(f"/v1/items/{id}/content")).content
 
+    def add(
+        self,
+        *,
+        image: File | Sequence[File] = (),
+        sound: File | Sequence[File] = (),
+        id: str | Sequence[str] = (),
+        label: str | Sequence[str] = (),
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Files as items of the catalogue: `[{"name", "created", "item": {"id", …}}]`, `error` where one failed.
+
+        Args:
+            image: one or several, or
+            sound: likewise.
+            id: one for each file, in order; their SHA-256 where left out.
+            label: one for each file, in order.
+            tags: of all of them.
+            metadata: of all of them.
+
+        Raises:
+            ServiceError: all files failed.
+        """
+        fields: dict[str, Any] = {"id": _several(id), "label": _several(label), "tags": list(tags)}
+        if metadata is not None:
+            fields["metadata"] = json.dumps(metadata)
+        answer = self._checked(self._http.post("/v1/items", data=fields, files=_parts(image, sound)))
+        results: list[dict[str, Any]] = _document(answer, "results")["results"]
+        return results
+
+    def replace(
+        self,
+        id: str,
+        *,
+        image: File | None = None,
+        sound: File | None = None,
+        label: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Give an item another file, label, tags or metadata, of which those left out stay; the item.
+
+        A file under an id that is not there becomes a new item.
+        """
+        fields: dict[str, Any] = {}
+        if label is not None:
+            fields["label"] = label
+        if tags is not None:
+            fields["tags"] = list(tags) or [""]
+        if metadata is not None:
+            fields["metadata"] = json.dumps(metadata)
+        files = _parts(() if image is None else image, () if sound is None else sound)
+        return _document(self._checked(self._http.put(f"/v1/items/{id}", data=fields, files=files)))
+
+    def delete(self, id: str) -> None:
+        """Remove an item."""
+        self._checked(self._http.delete(f"/v1/items/{id}"))
+
     def model(self) -> dict[str, Any]:
         """The model that serves, its catalogue and limits."""
         return self._get("/v1/model")
@@ -101,10 +159,7 @@ class Client:
     def _query(
         self, path: str, image: File | Sequence[File], sound: File | Sequence[File], parameters: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        files = [("image", _part(file)) for file in _several(image)] + [
-            ("sound", _part(file)) for file in _several(sound)
-        ]
-        answer = self._checked(self._http.post(path, params=parameters, files=files))
+        answer = self._checked(self._http.post(path, params=parameters, files=_parts(image, sound)))
         results: list[dict[str, Any]] = _document(answer, "results")["results"]
         return results
 
@@ -130,8 +185,12 @@ def _document(answer: httpx.Response, key: str = "") -> dict[str, Any]:
     return document
 
 
-def _several(files: File | Sequence[File]) -> Sequence[File]:
-    return [files] if isinstance(files, str | Path | bytes) else files
+def _several(values: Any) -> list[Any]:
+    return [values] if isinstance(values, str | Path | bytes) else list(values)
+
+
+def _parts(image: File | Sequence[File], sound: File | Sequence[File]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("image", _part(file)) for file in _several(image)] + [("sound", _part(file)) for file in _several(sound)]
 
 
 def _part(file: File) -> tuple[str, bytes]:

@@ -51,6 +51,9 @@ def add_commands(commands: Any) -> None:
     serve = commands.add_parser("serve", help="answer over HTTP")
     serve.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
     serve.add_argument("--index", type=Path, metavar="CATALOGUE", help="leave out to embed and classify only")
+    serve.add_argument(
+        "--read-only", action="store_true", help="take no changes, so that several services may share a catalogue"
+    )
     _add_address(serve)
     _add_model(serve)
     serve.set_defaults(run=run_serve)

@@ -24,6 +24,11 @@ class Limits:
     seconds: float = 600.0  # of a sound
     request_seconds: float = 1800.0  # of all the sounds of a request, which are in memory together
     k: int = 1000  # hits
+    label_length: int = 256  # characters
+    tags: int = 64  # of an item
+    tag_length: int = 256  # characters
+    metadata_bytes: int = 16 * 1024  # of an item's JSON, which comes along with every hit
+    metadata_depth: int = 16  # objects and lists in each other
 
 
 class UploadLimit:

@@ -40,9 +40,13 @@ KINDS: dict[str, tuple[int, str]] = {
     "no-such-item": (404, "There is no such item"),
     "content-gone": (404, "The item's file is gone"),
     "method-not-allowed": (405, "The method is not allowed here"),
+    "id-taken": (409, "The id belongs to another item"),
+    "modality-clash": (409, "The item is of the other modality"),
+    "read-only": (409, "The catalogue may only be read"),
     "no-class-head": (409, "The model has no class head"),
     "no-catalogue": (409, "The service has no catalogue"),
     "not-ready": (503, "The service is not ready"),
+    "insufficient-storage": (507, "The catalogue has no room"),
     "internal": (500, "Something went wrong inside the service"),
 }
 
@@ -53,6 +57,9 @@ _MEDIA_KINDS: dict[type[MediaError], str] = {
     MediaTooLarge: "media-too-large",
     MissingMedia: "content-gone",
 }
+
+_A_FILE = "takes a file; with curl write -F field=@path"
+_TAKES = {"image": _A_FILE, "sound": _A_FILE}
 
 log = logging.getLogger("bma.service")
 
@@ -140,7 +147,9 @@ def _where(entry: Any) -> dict[str, str]:
     location = [str(part) for part in entry["loc"]]
     message = str(entry["msg"])
     if location[0] == "body" and entry["type"] != "missing":
-        message = "takes a file; with curl write -F field=@path"
+        message = _TAKES.get(
+            str(location[1]) if len(location) > 1 else "", "takes a text; with curl write -F field=text"
+        )
     return {
         "in": "field" if location[0] == "body" else location[0],
         "name": location[1] if len(location) > 1 else "",

@@ -92,6 +92,24 @@ class ItemsAnswer(Schema):
     cursor: str | None = Field(default=None, description="Ask with it for the next page; null on the last.")
 
 
+class Added(Schema):
+    """One file as an item; a file that failed carries `error` instead."""
+
+    name: str = Field(examples=["bark.wav"])
+    created: bool | None = Field(
+        default=None, description="False where an item of this id and these bytes was there: it stays as it was."
+    )
+    item: ItemAnswer | None = None
+    error: ProblemDocument | None = None
+
+
+class AddAnswer(Schema):
+    """One result per file, in order."""
+
+    model: str = Field(examples=["bma-demo-1f2e3d4c"])
+    results: list[Added]
+
+
 class SearchHit(Schema):
     """An item that matched, with the cosine of its projection to the query's."""
 

@@ -8,10 +8,12 @@ import contextlib
 import ipaddress
 import os
 import socket
+import sys
 from pathlib import Path
 
 import uvicorn
 
+from index.catalogue import CatalogueError, InUse, NotWritable
 from index.local import LocalCatalogue
 from service.app import create_app
 from service.engine import Engine
@@ -27,25 +29,40 @@ class ServeError(ValueError):
 def serve(model: Path, index: Path | None, arguments: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM ends it; requests that have begun are answered first."""
     with listen(arguments.host, arguments.port, arguments.insecure) as listener:
-        server = make_server(load_engine(model, index, arguments.device, arguments.precision))
+        # `bma create` has no such flag
+        read_only = bool(getattr(arguments, "read_only", False))
+        server = make_server(load_engine(model, index, arguments.device, arguments.precision, read_only))
         print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
         # uvicorn hands Ctrl-C on once it has shut down; that is how the service is ended, not an error
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
 
-def load_engine(model: Path, index: Path | None, device: str = "auto", precision: str = "auto") -> Engine:
+def load_engine(
+    model: Path, index: Path | None, device: str = "auto", precision: str = "auto", read_only: bool = False
+) -> Engine:
     """A bundle and its catalogue, ready to answer.
+
+    Args:
+        model: the bundle's folder.
+        index: the catalogue's folder, None to serve without one.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32 or bf16.
+        read_only: leave the catalogue to another that writes.
 
     Raises:
         BundleError, CatalogueError: one can't be used, or they do not belong together.
-        ServeError: the model does not compute.
+        ServeError: the model does not compute, or another process has the catalogue open for writing.
     """
     embedder = Embedder(model, device, precision)
     catalogue = None
     if index is not None:
-        catalogue = LocalCatalogue.open(index)
-        check_fingerprint(catalogue, embedder, index)
+        catalogue = _open_catalogue(index, read_only)
+        try:
+            check_fingerprint(catalogue, embedder, index)
+        except CatalogueError:
+            catalogue.close()
+            raise
     engine = Engine(embedder, catalogue, Limits())
     try:
         asyncio.run(engine.self_test())
@@ -56,6 +73,19 @@ def load_engine(model: Path, index: Path | None, device: str = "auto", precision
             "choose another --device or --precision, or train it again"
         ) from error
     return engine
+
+
+def _open_catalogue(index: Path, read_only: bool) -> LocalCatalogue:
+    """For writing, unless it is to be read only or can't be written."""
+    if read_only:
+        return LocalCatalogue.open(index)
+    try:
+        return LocalCatalogue.open(index, writable=True)
+    except InUse as error:
+        raise ServeError(f"{error}, with 'bma serve --read-only'") from None
+    except NotWritable:
+        print(f"bma: {index} can't be written, so it is served read-only", file=sys.stderr, flush=True)
+        return LocalCatalogue.open(index)
 
 
 def make_server(engine: Engine) -> uvicorn.Server:

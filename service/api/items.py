@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from pathlib import Path as File
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
@@ -31,7 +34,10 @@ Id = Annotated[str, Path(description="The item's id.", examples=["test-0042:imag
 _GUARD = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; media-src 'self'; sandbox",
+    "cache-control": "private, no-cache",  # an item may be replaced or deleted at any time
 }
+# What is served as itself; whatever else a catalogue says of a file, such as SVG, is only bytes.
+_MEDIA = re.compile(r"(image/(?!svg)|audio/|video/)[\w.+-]+")
 
 
 @router.get("", summary="Items, in the order in which they came")
@@ -42,14 +48,14 @@ async def list_items(
     cursor: Annotated[str, Query(pattern=r"^[0-9]{0,18}$", description="`cursor` of the answer before.")] = "",
 ) -> ItemsAnswer:
     """What the catalogue holds, page by page; the last page has no `cursor`."""
-    page = await engine.call(_catalogue(engine).page, limit, cursor, parse_filter(filter))
-    return ItemsAnswer(items=list(map(_answer, page.items)), cursor=page.cursor)
+    page = await engine.call(catalogue_of(engine).page, limit, cursor, parse_filter(filter))
+    return ItemsAnswer(items=list(map(item_answer, page.items)), cursor=page.cursor)
 
 
 @router.get("/{id}", summary="An item", responses=problems(NOT_FOUND))
 async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     """What the catalogue knows of an item."""
-    return _answer(await _find(engine, id))
+    return item_answer(await _find(engine, id))
 
 
 @router.head("/{id}/content", include_in_schema=False)
@@ -66,8 +72,9 @@ async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
 async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
     item = await _find(engine, id)
-    file = await engine.call(_catalogue(engine).file, item)
-    return _Content(file, media_type=item.media_type, headers=_GUARD)
+    file = await engine.call(catalogue_of(engine).file, item)
+    media_type = item.media_type if _MEDIA.fullmatch(item.media_type) else "application/octet-stream"
+    return _Content(file, media_type=media_type, headers=_GUARD)
 
 
 @router.get(
@@ -79,11 +86,16 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
         **problems(NOT_FOUND),
     },
 )
-async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
+async def get_thumbnail(
+    engine: EngineDependency, id: Id, if_none_match: Annotated[str, Header(include_in_schema=False)] = ""
+) -> Response:
     """The image scaled down, or the spectrogram of the sound: of the stretch that the item is."""
     item = await _find(engine, id)
-    stretch = _stretch(item)
-    file = await engine.call(_catalogue(engine).file, item)
+    stretch = stretch_of(item)
+    file = await engine.call(catalogue_of(engine).file, item)
+    headers = {**_GUARD, "etag": await engine.call(_etag, file, stretch)}
+    if headers["etag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
     try:
         if item.modality == "image":
             picture, media_type = await engine.call(lambda: image_thumbnail(file, name=item.id)), "image/jpeg"
@@ -91,7 +103,7 @@ async def get_thumbnail(engine: EngineDependency, id: Id) -> Response:
             picture, media_type = await engine.call(lambda: sound_thumbnail(file, name=item.id, **stretch)), "image/png"
     except MediaError as error:
         raise Problem("content-gone", media_problem(error).detail) from None
-    return Response(picture, media_type=media_type, headers={**_GUARD, "cache-control": "private, max-age=3600"})
+    return Response(picture, media_type=media_type, headers=headers)
 
 
 class _Content(FileResponse):
@@ -99,21 +111,40 @@ class _Content(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused: Message | None = None
+        begun = False
 
         async def guarded(message: Message) -> None:
-            nonlocal refused
+            nonlocal refused, begun
+            begun = True
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 refused = message
             if refused is None:
                 await send(message)
 
-        await super().__call__(scope, receive, guarded)
+        try:
+            await super().__call__(scope, receive, guarded)
+        except (OSError, RuntimeError):  # how FileResponse says that there is no file
+            if begun:
+                raise
+            problem = Problem("content-gone", "The item's file is gone; it was replaced or deleted just now.")
+            await problem.response()(scope, receive, send)
+            return
         if refused is not None:
             extent = Headers(raw=refused["headers"]).get("content-range")
             problem = Problem(
                 "no-such-range", "The file does not have the range of bytes asked for; ask for bytes that it has."
             )
             await problem.response({"content-range": extent} if extent else None)(scope, receive, send)
+
+
+def _etag(file: File, stretch: dict[str, float]) -> str:
+    """What stays the same as long as a thumbnail does."""
+    try:
+        status = file.stat()
+    except OSError:
+        return '""'
+    parts = f"{file} {status.st_mtime_ns} {status.st_size} {stretch}"
+    return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
 
 
 def described(item: Item) -> dict[str, Any]:
@@ -130,24 +161,36 @@ def described(item: Item) -> dict[str, Any]:
     }
 
 
-def _answer(item: Item) -> ItemAnswer:
+def item_answer(item: Item) -> ItemAnswer:
+    """An item as an answer."""
     return ItemAnswer(**described(item), created=item.created, updated=item.updated)
 
 
-def _stretch(item: Item) -> dict[str, float]:
-    """`start` and `duration` of a sound item that is a part of its file; metadata is free, so they may be anything."""
+def stretch_of(item: Item) -> dict[str, float]:
+    """`start` and `duration` of a sound item that is a part of its file; metadata is free, so they may be anything.
+
+    Stored content is the item's own, and so the whole of it is meant.
+    """
+    if item.content:
+        return {}
     given = {key: item.metadata.get(key) for key in ("start", "duration")}
     return {key: float(value) for key, value in given.items() if isinstance(value, int | float) and 0 < value < 1e6}
 
 
-def _catalogue(engine: Engine) -> Catalogue:
+def catalogue_of(engine: Engine) -> Catalogue:
+    """The service's catalogue; without one a 409."""
     if engine.catalogue is None:
         raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")
     return engine.catalogue
 
 
 async def _find(engine: Engine, id: str) -> Item:
-    item = await engine.call(_catalogue(engine).get, id)
+    item = await engine.call(catalogue_of(engine).get, id)
     if item is None:
-        raise Problem("no-such-item", f"There is no item '{id[:140]}'; ids come with search results.")
+        raise no_such_item(id)
     return item
+
+
+def no_such_item(id: str) -> Problem:
+    """What is said of an id that no item has."""
+    return Problem("no-such-item", f"There is no item '{id[:140]}'; ids come with search results.")

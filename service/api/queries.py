@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,24 +10,23 @@ import numpy.typing as npt
 from fastapi import APIRouter, Depends, Query
 
 from index.catalogue import Hit
-from service.api.items import described
+from service.api.decoding import decode
+from service.api.items import catalogue_of, described
 from service.api.parameters import FilterText, K, check_k, parse_filter
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine, Upload
-from service.problems import Problem, media_problem
+from service.problems import Problem
 from service.schemas import (
     Classified,
     ClassifyAnswer,
     ClassProbability,
     EmbedAnswer,
     Embedded,
-    ProblemDocument,
     SearchAnswer,
     Searched,
     SearchHit,
     problems,
 )
-from training.model.media.source import MediaError
 from training.model.memory import Modality
 
 ERRORS = problems(
@@ -58,7 +56,7 @@ async def embed(
 ) -> EmbedAnswer:
     """The representation `h` ([visual ; sound]) and the projection `z` (unit norm) of each file."""
     uploads, modality = await read_uploads(engine, image, sound)
-    decoded = await _decode(engine, uploads, modality)
+    decoded = await decode(engine, uploads, modality)
     embedding = await engine.embed(decoded.packed, modality)
     encode = _base64 if encoding == "base64" else _floats
     wanted = include.split(",")
@@ -85,7 +83,7 @@ async def classify(
     labels = engine.embedder.labels(modality)
     if not labels:
         raise Problem("no-class-head", f"This model has no class head for {modality}s; train it on rows with labels.")
-    decoded = await _decode(engine, uploads, modality)
+    decoded = await decode(engine, uploads, modality)
     embedding = await engine.embed(decoded.packed, modality)
     probabilities = await engine.classify(embedding.h, modality)
 
@@ -129,10 +127,9 @@ async def _search(
 ) -> SearchAnswer:
     check_k(k, engine.limits)
     uploads, modality = await read_uploads(engine, image, sound)
-    if engine.catalogue is None:
-        raise Problem("no-catalogue", "This service was started without a catalogue; start it with --index.")
+    catalogue_of(engine)
     condition = parse_filter(filter_text)
-    decoded = await _decode(engine, uploads, modality)
+    decoded = await decode(engine, uploads, modality)
     embedding = await engine.embed(decoded.packed, modality)
     found = await engine.search(embedding.z, target, k, condition)
     results = [
@@ -142,34 +139,6 @@ async def _search(
         for upload, error, place in decoded.places(uploads)
     ]
     return SearchAnswer(model=engine.embedder.bundle.name, results=results)
-
-
-class _Decoded:
-    """The decoded files of a request, and the errors of those that failed."""
-
-    def __init__(self, outcomes: Sequence[npt.NDArray[Any] | MediaError]) -> None:
-        self.packed = [outcome for outcome in outcomes if not isinstance(outcome, MediaError)]
-        self.errors = [media_problem(outcome) if isinstance(outcome, MediaError) else None for outcome in outcomes]
-
-    def places(self, uploads: Sequence[Upload]) -> list[tuple[Upload, ProblemDocument | None, int]]:
-        """Each upload with its error, or with its place among the decoded ones."""
-        places, place = [], 0
-        for upload, problem in zip(uploads, self.errors, strict=True):
-            error = ProblemDocument(**problem.document()) if problem else None
-            places.append((upload, error, place))
-            place += error is None
-        return places
-
-
-async def _decode(engine: Engine, uploads: list[Upload], modality: Modality) -> _Decoded:
-    """Decode a request's files; when all fail, the first one's problem is the answer."""
-    decoded = _Decoded(await engine.decode(uploads, modality))
-    if not decoded.packed:
-        first = next(problem for problem in decoded.errors if problem)
-        if len(uploads) > 1:
-            first.extra["errors"] = [problem.document() for problem in decoded.errors[1:] if problem]
-        raise first
-    return decoded
 
 
 def _hit(hit: Hit) -> SearchHit:

@@ -84,27 +84,33 @@ def test_modules_import_only_each_other(http: httpx.Client) -> None:
 
 QUERY_ERRORS = {"400", "409", "413", "415", "422"}
 DOCUMENTED = {
-    "/v1/embed": QUERY_ERRORS,
-    "/v1/classify": QUERY_ERRORS,
-    "/v1/search/images": QUERY_ERRORS,
-    "/v1/search/sounds": QUERY_ERRORS,
-    "/v1/items": {"409", "422"},
-    "/v1/items/{id}": {"404", "409", "422"},
-    "/v1/items/{id}/content": {"404", "409", "416", "422"},
-    "/v1/items/{id}/thumbnail": {"404", "409", "422"},
-    "/healthz": set(),
-    "/readyz": {"503"},
-    "/v1/model": set(),
+    "POST /v1/embed": QUERY_ERRORS,
+    "POST /v1/classify": QUERY_ERRORS,
+    "POST /v1/search/images": QUERY_ERRORS,
+    "POST /v1/search/sounds": QUERY_ERRORS,
+    "GET /v1/items": {"409", "422"},
+    "POST /v1/items": {*QUERY_ERRORS, "507"},
+    "GET /v1/items/{id}": {"404", "409", "422"},
+    "PUT /v1/items/{id}": {*QUERY_ERRORS, "404", "507"},
+    "DELETE /v1/items/{id}": {"404", "409", "422", "507"},
+    "GET /v1/items/{id}/content": {"404", "409", "416", "422"},
+    "GET /v1/items/{id}/thumbnail": {"404", "409", "422"},
+    "GET /healthz": set(),
+    "GET /readyz": {"503"},
+    "GET /v1/model": set(),
 }
 
 
 def test_every_error_is_documented_as_the_problem_that_it_is(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     found = {}
-    for path, operations in paths.items():
-        (operation,) = operations.values()
+    for name, operation in (
+        (f"{method.upper()} {path}", operation)
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    ):
         errors = {status: what for status, what in operation["responses"].items() if status >= "400"}
-        found[path] = set(errors)
+        found[name] = set(errors)
         for error in errors.values():
             assert list(error["content"]) == ["application/problem+json"]
             assert error["content"]["application/problem+json"]["schema"]["title"] == "ProblemDocument"

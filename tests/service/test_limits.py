@@ -20,7 +20,7 @@ LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
 
 @pytest.fixture(scope="module")
 def client(bundle_folder: Path, catalogue_folder: Path) -> Iterator[httpx.Client]:
-    engine = load_engine(bundle_folder, catalogue_folder, "cpu")
+    engine = load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True)
     engine.limits = LIMITS
     server = make_server(engine)
     with listen("127.0.0.1", 0) as listener:

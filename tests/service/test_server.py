@@ -84,6 +84,8 @@ def test_a_port_in_use_is_said_at_once(sentence: Sentence) -> None:
 def test_a_missing_bundle_or_catalogue_is_named(sentence: Sentence, bundle_folder: Path, tmp_path: Path) -> None:
     words = sentence("--port", "0", "--model", tmp_path / "nothing")
     assert str(tmp_path / "nothing") in words
+    words = sentence("--port", "0", "--model", bundle_folder, "--index", tmp_path / "nothing", "--read-only")
+    assert f"{tmp_path / 'nothing'} holds no catalogue" in words
     words = sentence("--port", "0", "--model", bundle_folder, "--index", tmp_path / "nothing")
     assert f"{tmp_path / 'nothing'} holds no catalogue; make one with 'bma index build" in words
 
@@ -95,6 +97,56 @@ def test_a_catalogue_of_another_bundle_is_refused(sentence: Sentence, bundle_fol
     words = sentence("--port", "0", "--model", bundle_folder, "--index", tmp_path / "index")
     assert "was made with another model" in words
     assert "build it again" in words
+
+
+def test_one_service_writes_and_others_read(
+    sentence: Sentence, serve: Serve, bundle_folder: Path, empty_catalogue: Path, images: list[bytes]
+) -> None:
+    from index.local import LocalCatalogue
+
+    arguments = ("--model", bundle_folder, "--index", empty_catalogue)
+    with serve(*arguments) as writer, serve(*arguments, "--read-only") as reader, httpx.Client(timeout=60) as http:
+        words = sentence("--port", "0", *arguments)
+        assert f"{empty_catalogue} is open for writing elsewhere by process {writer.process.pid}" in words
+        assert words.endswith("with 'bma serve --read-only'\n")
+        file = {"image": images[0]}
+        assert http.post(f"{writer.url}/v1/items", files=file, data={"id": "a"}).status_code == 201
+        hits = http.post(f"{reader.url}/v1/search/images", files=file).json()["results"][0]["hits"]
+        assert [hit["id"] for hit in hits] == ["a"]
+        assert http.get(f"{reader.url}/v1/items/a/content").content == images[0]
+        assert http.post(f"{reader.url}/v1/items", files=file).json()["type"] == "urn:bma:problem:read-only"
+        assert http.delete(f"{writer.url}/v1/items/a").status_code == 204
+        assert http.get(f"{reader.url}/v1/items/a").status_code == 404
+    LocalCatalogue.open(empty_catalogue, writable=True).close()
+
+
+def test_a_folder_that_can_not_be_written_is_served_read_only(
+    bundle_folder: Path,
+    empty_catalogue: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from index.catalogue import NotWritable
+    from index.local import LocalCatalogue
+    from service.server import load_engine
+
+    really = LocalCatalogue.open
+
+    def opened(folder: Path, writable: bool = False) -> LocalCatalogue:
+        if writable:  # as on a disk that is mounted read-only; whoever is root may write to any other
+            raise NotWritable(f"{folder} can't be written; open it for reading")
+        return really(folder)
+
+    monkeypatch.setattr(LocalCatalogue, "open", opened)
+    engine = load_engine(bundle_folder, empty_catalogue, "cpu")
+    try:
+        assert engine.catalogue is not None
+        assert not engine.catalogue.writable
+        told = capsys.readouterr()
+        assert told.err == f"bma: {empty_catalogue} can't be written, so it is served read-only\n"
+        assert told.out == ""
+    finally:
+        engine.close()
 
 
 def test_a_model_that_does_not_compute_is_not_announced(
@@ -158,6 +210,9 @@ def test_without_a_catalogue_it_embeds_and_says_why_it_can_not_search(
             assert "start it with --index" in answer.json()["detail"]
         for path in ("", "/content", "/thumbnail"):
             assert client.get(f"/v1/items/a{path}").json()["type"] == "urn:bma:problem:no-catalogue"
+        changes = (client.post("/v1/items", files=files), client.put("/v1/items/a", files=files))
+        for answer in (*changes, client.put("/v1/items/a", data={"label": "x"}), client.delete("/v1/items/a")):
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-catalogue")
         answer = client.post("/v1/classify", files=files)
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-class-head")
         assert answer.json()["detail"] == "This model has no class head for images; train it on rows with labels."
@@ -175,7 +230,10 @@ def test_what_is_indexed_while_it_serves_is_found(
     pictures = sorted(demo_folder.glob("images/*_test-*.jpg"))[:3]
     shutil.copy(pictures[0], source)
     build_catalogue(embedder, source, index)
-    with serve("--model", bundle_folder, "--index", index) as server, httpx.Client(base_url=server.url) as client:
+    with (
+        serve("--model", bundle_folder, "--index", index, "--read-only") as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
 
         def hits() -> list[dict[str, Any]]:
             answer = client.post("/v1/search/images", files={"image": pictures[1].read_bytes()}, timeout=60)

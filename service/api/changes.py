@@ -1,0 +1,179 @@
+"""Changes of the catalogue: items added, replaced, deleted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+
+from index.catalogue import Catalogue, Item
+from service.api.additions import Candidate, Known, Outcome, add, change, delete, replace
+from service.api.decoding import all_failed, decode
+from service.api.fields import (
+    Ids,
+    Labels,
+    Metadata,
+    Tags,
+    check_id,
+    check_ids,
+    check_label,
+    check_labels,
+    check_tags,
+    parse_metadata,
+)
+from service.api.items import EngineDependency, Id, catalogue_of, item_answer
+from service.api.uploads import ImageFiles, SoundFiles, read_uploads
+from service.engine import Engine, Upload, read_only
+from service.problems import Problem
+from service.schemas import AddAnswer, Added, ItemAnswer, ProblemDocument, problems
+from training.model.memory import Modality
+
+_NOT_NOW = {507: "The catalogue has no room; nothing has changed"}
+_FILE = {
+    400: "The body can't be parsed",
+    413: "Too large, too long or too many files",
+    415: "Not a format that is read",
+    422: "A damaged or empty file, or a field that makes no sense",
+}
+
+router = APIRouter(prefix="/v1/items", tags=["items"], responses=problems(_NOT_NOW))
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Add items",
+    response_model_exclude_unset=True,
+    responses={
+        200: {"model": AddAnswer, "description": "They were there already"},
+        **problems(_FILE | {409: "The id belongs to another item, or the catalogue is read-only or not there"}),
+    },
+)
+async def add_items(
+    engine: EngineDependency,
+    response: Response,
+    image: ImageFiles = [],  # noqa: B006 - FastAPI copies it
+    sound: SoundFiles = [],  # noqa: B006
+    id: Ids = [],  # noqa: B006
+    label: Labels = [],  # noqa: B006
+    tags: Tags = [],  # noqa: B006
+    metadata: Metadata = None,
+) -> AddAnswer:
+    """Each file becomes an item, its content kept by the catalogue; searches find it once this is answered.
+
+    The same bytes under the same id, or both times without one, are one item, which stays as it was. Where an id
+    belongs to something else, that file fails: `PUT` replaces. All that is created is created at once.
+    """
+    catalogue, limits = _writable(engine), engine.limits
+    uploads, modality = await read_uploads(engine, image, sound)
+    ids, labels = check_ids(id, len(uploads)), check_labels(label, len(uploads), limits)
+    everywhere = Known(tags=check_tags(tags, limits), metadata=parse_metadata(metadata, limits))
+    decoded = await decode(engine, uploads, modality)
+    good = [place for place, problem in enumerate(decoded.errors) if problem is None]
+    candidates = await _candidates(
+        engine, [uploads[place] for place in good], [ids[place] for place in good], decoded.packed, modality
+    )
+    described = [
+        dataclasses.replace(candidate, item=dataclasses.replace(everywhere, label=labels[place]).of(candidate.item))
+        for place, candidate in zip(good, candidates, strict=True)
+    ]
+    written = iter(await engine.write(add, catalogue, described))
+    outcomes = [problem or next(written) for problem in decoded.errors]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
+    if len(failed) == len(outcomes):
+        raise all_failed(failed)
+    results = [_result(upload, outcome) for upload, outcome in zip(uploads, outcomes, strict=True)]
+    response.status_code = 201 if any(result.created for result in results) else 200
+    return AddAnswer(model=engine.embedder.bundle.name, results=results)
+
+
+@router.put(
+    "/{id}",
+    summary="Replace an item, or what is known of it",
+    responses={
+        201: {"model": ItemAnswer, "description": "There was no such item: the file has become it"},
+        **problems(
+            _FILE
+            | {404: "No such item", 409: "A file of the other modality, or a catalogue that is read-only or not there"}
+        ),
+    },
+)
+async def put_item(
+    engine: EngineDependency,
+    request: Request,
+    response: Response,
+    id: Id,
+    image: ImageFiles = [],  # noqa: B006
+    sound: SoundFiles = [],  # noqa: B006
+    label: Annotated[str | None, Form(description="Class name.", examples=["dog"])] = None,
+    tags: Tags = [],  # noqa: B006
+    metadata: Metadata = None,
+) -> ItemAnswer:
+    """A file takes the place of the item's content and vector; without one only label, tags and metadata change.
+
+    Of these, those are replaced that are sent; an empty field empties what it names. A file under a new id is a new
+    item.
+    """
+    catalogue, limits = _writable(engine), engine.limits
+    check_id(id)
+    sent = await request.form()  # FastAPI takes an empty field for one that was not sent
+    known = Known(
+        check_label(label or "", limits) if "label" in sent else None,
+        check_tags(tags, limits) if "tags" in sent else None,
+        parse_metadata(metadata, limits) if "metadata" in sent else None,
+    )
+    if len(image) + len(sound) > 1:
+        raise Problem("invalid-request", "An item is one file; send one, or POST to /v1/items to add several.")
+    if image or sound:
+        uploads, modality = await read_uploads(engine, image, sound)
+        decoded = await decode(engine, uploads, modality)
+        (candidate,) = await _candidates(engine, uploads, [id], decoded.packed, modality)
+        outcome = await engine.write(replace, catalogue, candidate, known)
+    elif known == Known():
+        raise Problem(
+            "invalid-request",
+            "The request replaces nothing; send multipart/form-data with a file in the field 'image' or 'sound', or "
+            "with fields 'label', 'tags', 'metadata'.",
+        )
+    else:
+        outcome = await engine.write(change, catalogue, id, known)
+    response.status_code = 201 if outcome.created else 200
+    return item_answer(outcome.item)
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    summary="Delete an item",
+    responses=problems({404: "No such item", 409: "The catalogue is read-only or not there", 422: "Not an id"}),
+)
+async def delete_item(engine: EngineDependency, id: Id) -> None:
+    """No search finds it any more; content that the catalogue keeps goes with the last item that has it."""
+    await engine.write(delete, _writable(engine), id)
+
+
+def _writable(engine: Engine) -> Catalogue:
+    catalogue = catalogue_of(engine)
+    if not catalogue.writable:
+        raise read_only()
+    return catalogue
+
+
+async def _candidates(
+    engine: Engine, uploads: Sequence[Upload], ids: Sequence[str], packed: Sequence[Any], modality: Modality
+) -> list[Candidate]:
+    """Decoded files as the items that they would be, of which nothing is known yet."""
+    identities = await engine.identify(uploads, modality)
+    embedding = await engine.embed(packed, modality)
+    return [
+        Candidate(Item(id or what.hash, modality, "", what.media_type, content=what.hash), upload.data, z)
+        for upload, id, what, z in zip(uploads, ids, identities, embedding.z, strict=True)
+    ]
+
+
+def _result(upload: Upload, outcome: Outcome | Problem) -> Added:
+    if isinstance(outcome, Problem):
+        return Added(name=upload.name, error=ProblemDocument(**outcome.document()))
+    return Added(name=upload.name, created=outcome.created, item=item_answer(outcome.item))
