@@ -128,7 +128,8 @@ class MilvusCatalogue:
         All of them or none, as far as Milvus lets that be: see the class.
 
         Args:
-            items: by reference (`path`), or with their `content` held here.
+            items: by reference (`path`), or with their `content` held here; a new one that says when it was created,
+                as it comes from another catalogue, was created then.
             vectors: one a row, in order.
             contents: bytes by SHA-256, of those items whose content is not here yet.
 
@@ -148,7 +149,7 @@ class MilvusCatalogue:
             now, number = _now(), self._writer.numbers(len(items))
             last = {item.id: (item.modality, row) for item, row in zip(items, drafts, strict=True)}
             for at, (item, row) in enumerate(zip(items, drafts, strict=True)):
-                born = min((old["created"] for _, old in before.get(item.id, [])), default=now)
+                born = min((old["created"] for _, old in before.get(item.id, [])), default=item.created or now)
                 row.update(number=number + at, created=born, updated=now)
             change.rows = list(last.values())
             change.gone = [(old, id) for id, copies in before.items() for old, _ in copies if old != last[id][0]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from index.database import DATABASE
 from index.local import LocalCatalogue, Tuning
 from index.milvus_address import Address, is_milvus
 
@@ -52,3 +53,20 @@ def create_catalogue(
     from index.milvus import MilvusCatalogue
 
     return MilvusCatalogue.create(Address.parse(str(place)), fingerprint, dimension)
+
+
+def is_catalogue(place: str | Path) -> bool:
+    """Whether there is a catalogue.
+
+    Raises:
+        CatalogueError: the address is none, or its server can't be reached.
+    """
+    if not is_milvus(str(place)):
+        return (Path(place) / DATABASE).exists()
+    from index.milvus_wire import Wire
+
+    wire = Wire(Address.parse(str(place)))
+    try:
+        return wire.settings() is not None
+    finally:
+        wire.close()
