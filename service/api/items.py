@@ -107,18 +107,22 @@ async def get_thumbnail(
 
 
 class _Content(FileResponse):
-    """A file whose errors (a range that it does not have) are problem documents as everywhere."""
+    """A file whose errors (a range that it does not have, or no file) are problem documents as everywhere."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused: Message | None = None
+        start: Message | None = None
         begun = False
 
         async def guarded(message: Message) -> None:
-            nonlocal refused, begun
-            begun = True
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                refused = message
-            if refused is None:
+            nonlocal refused, start, begun
+            if message["type"] == "http.response.start":
+                start = message
+                refused = message if message["status"] >= 400 else None
+            elif refused is None:
+                if start is not None and not begun:  # only now is the file open, and stays so if it is deleted
+                    begun = True
+                    await send(start)
                 await send(message)
 
         try:
@@ -126,7 +130,7 @@ class _Content(FileResponse):
         except (OSError, RuntimeError):  # how FileResponse says that there is no file
             if begun:
                 raise
-            problem = Problem("content-gone", "The item's file is gone; it was replaced or deleted just now.")
+            problem = Problem("content-gone", "The item was replaced or deleted just now; ask again.")
             await problem.response()(scope, receive, send)
             return
         if refused is not None:
