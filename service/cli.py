@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. Errors are one sentence on stderr, with `--debug` a traceback."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        status = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("bma: interrupted", file=sys.stderr)
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 130
         print(f"bma: {_sentence(error)}", file=sys.stderr)
         return 1
-    return 0
+    return int(status or 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import index.commands
 
 SPLITS = ("train", "unpaired", "val", "test")
 
@@ -31,22 +34,27 @@ def add_commands(commands: Any) -> None:
     _add_address(create)
     create.set_defaults(run=run_create, precision="auto")
 
-    index = commands.add_parser("index", help="make and look at catalogues").add_subparsers(
-        dest="action", required=True
+    actions = commands.add_parser("index", help="make, keep and look at catalogues").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
     )
-    build = index.add_parser("build", help="embed files into a catalogue")
-    build.add_argument("bundle", type=Path, metavar="BUNDLE")
-    build.add_argument("source", type=Path, metavar="SOURCE", help="a rows file, or a folder of images and sounds")
-    build.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help="the catalogue's folder")
-    build.add_argument("--split", action="append", choices=SPLITS, help="of a rows file, only this split; repeatable")
-    build.add_argument("--json", action="store_true", help="print JSON")
-    _add_model(build)
-    build.set_defaults(run=index_build)
-
-    info = index.add_parser("info", help="what a catalogue holds")
-    info.add_argument("catalogue", type=Path, metavar="CATALOGUE")
-    info.add_argument("--json", action="store_true", help="print JSON")
-    info.set_defaults(run=index_info)
+    for name, what in (
+        ("build", "embed what is new or has changed in a rows file or a folder"),
+        ("sync", "the same, and remove the items whose file or row is gone"),
+    ):
+        build = actions.add_parser(name, help=what)
+        build.add_argument("bundle", type=Path, metavar="BUNDLE")
+        build.add_argument("source", type=Path, metavar="SOURCE", help="a rows file, or a folder of images and sounds")
+        build.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help="the catalogue's folder")
+        build.add_argument("--split", action="append", choices=SPLITS, help="of a rows file, only this; repeatable")
+        build.add_argument("--copy", action="store_true", help="keep the files' content in the catalogue")
+        build.add_argument("--json", action="store_true", help="print JSON")
+        _add_model(build)
+        build.set_defaults(run=index_build, sync=name == "sync")
+    rebuild = actions.add_parser("rebuild", help="make the indexes of a catalogue anew")
+    rebuild.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    rebuild.add_argument("--json", action="store_true", help="print JSON")
+    rebuild.set_defaults(run=index.commands.index_rebuild)
+    index.commands.add_commands(actions, _track)
 
     serve = commands.add_parser("serve", help="answer over HTTP")
     serve.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
@@ -104,35 +112,25 @@ def run_create(arguments: argparse.Namespace) -> None:
 
 
 def index_build(arguments: argparse.Namespace) -> None:
-    """`bma index build`."""
+    """`bma index build` and `bma index sync`."""
+    from index.summary import UNREADABLE
     from service.indexing import build_catalogue
     from training.model.embedder import Embedder
 
     embedder = Embedder(arguments.bundle, arguments.device, arguments.precision)
-    summary = build_catalogue(embedder, arguments.source, arguments.out, arguments.split)
+    summary = build_catalogue(
+        embedder, arguments.source, arguments.out, arguments.split, copy=arguments.copy, sync=arguments.sync
+    )
+    counts = summary.counts()
     if arguments.json:
-        counts = {"images": summary.images, "sounds": summary.sounds, "unreadable": len(summary.unreadable)}
         print(json.dumps(counts))
         return
     print(f"{arguments.out} now holds {summary.images} images and {summary.sounds} sounds of {arguments.source}")
+    print(", ".join(f"{what}: {count}" for what, count in counts.items() if what not in ("images", "sounds")))
     for unreadable in summary.unreadable[:10]:
         print(f"  left out: {unreadable.reason}")
     if summary.unreadable:
-        print(f"{len(summary.unreadable)} files were left out; {arguments.out / 'unreadable.csv'} lists them all")
-
-
-def index_info(arguments: argparse.Namespace) -> None:
-    """`bma index info`."""
-    from index.local import LocalCatalogue
-
-    catalogue = LocalCatalogue.open(arguments.catalogue)
-    info = {
-        **{f"{modality}s": count for modality, count in catalogue.count().items()},
-        "model": catalogue.fingerprint,
-        "dimension": catalogue.dimension,
-        "root": str(catalogue.root),
-    }
-    print(json.dumps(info, indent=2) if arguments.json else "\n".join(f"{key}: {value}" for key, value in info.items()))
+        print(f"{len(summary.unreadable)} files were left out; {arguments.out / UNREADABLE} lists them all")
 
 
 def run_serve(arguments: argparse.Namespace) -> None:
@@ -162,3 +160,9 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"), help="of the convolutions")
+
+
+def _track(items: Iterable[Any], what: str, total: int) -> Iterator[Any]:
+    from training.progress import track
+
+    yield from track(items, what, total)

@@ -13,6 +13,6 @@ def check_fingerprint(catalogue: Catalogue, embedder: Embedder, folder: Path) ->
     if catalogue.fingerprint != embedder.bundle.fingerprint:
         raise CatalogueError(
             f"{folder} was made with another model ({catalogue.fingerprint[:8]}, "
-            f"not {embedder.bundle.fingerprint[:8]}); "
-            "delete it and build it again with 'bma index build'"
+            f"not {embedder.bundle.fingerprint[:8]}); embed its items again with "
+            f"'bma index rebuild {folder} --model BUNDLE'"
         )

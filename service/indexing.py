@@ -4,62 +4,85 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
-from index.build import Embedded, Entry, Summary, Unreadable, build
+from index.build import build
 from index.catalogue import CatalogueError
 from index.database import DATABASE
 from index.local import LocalCatalogue
+from index.source import Entry, Source
+from index.summary import UNREADABLE, Summary
 from service.fingerprint import check_fingerprint
+from service.pipeline import Pipeline
 from training.data.rows import Row, RowsError, read_rows
 from training.model.embedder import Embedder
 from training.model.media import image, sound
-from training.model.media.source import MediaError
 from training.progress import track
 
-TOGETHER = 1800.0  # seconds of sound that are in memory at once; of one that is longer, all
 
+def build_catalogue(
+    embedder: Embedder,
+    source: Path,
+    out: Path,
+    splits: Sequence[str] | None = None,
+    *,
+    copy: bool = False,
+    sync: bool = False,
+) -> Summary:
+    """Embed what is new or changed in a rows file or a folder into a catalogue; files that can't be read are left out,
+    and listed in the catalogue's folder.
 
-def build_catalogue(embedder: Embedder, source: Path, out: Path, splits: Sequence[str] | None = None) -> Summary:
-    """Embed a rows file's or a folder's files into a catalogue; files that can't be read are left out and listed.
-
-    A catalogue that is there is added to; items whose id it has are replaced.
+    Args:
+        embedder: the model.
+        source: a rows file, or a folder of images and sounds.
+        out: the catalogue's folder; one that is there is added to.
+        splits: of a rows file, only these.
+        copy: keep the files' bytes in the catalogue rather than their paths.
+        sync: also remove items that came from this source, and these splits, and whose file or row is gone.
 
     Raises:
         RowsError: the rows file can't be used, or no row is of the splits asked for.
         CatalogueError: the source has nothing to index, or the catalogue was made with another bundle or folder.
+        InUse: another process has the catalogue open for writing.
     """
-    entries, root = find_entries(source, splits)
-    catalogue = _open(embedder, out, root)
+    catalogue = _open(embedder, out) if (out / DATABASE).exists() else None
     try:
-        with _EntryEmbedder(embedder, root) as embed:
-            summary = build(catalogue, root, track(entries, "indexing", len(entries)), embed)
-        summary.write_unreadable(out / "unreadable.csv")
+        found = find_entries(source, splits, catalogue.root if catalogue else None)
+        if catalogue is None:
+            dimension = embedder.bundle.model.config.projection_dim
+            catalogue = LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, found.root)
+        if catalogue.root != found.root.resolve():
+            raise CatalogueError(
+                f"{out} holds files of {catalogue.root}, not of {found.root}; name another catalogue with --out"
+            )
+        with Pipeline(embedder, found.root) as embed:
+            summary = build(catalogue, found, embed, copy=copy, remove=sync, track=track)
+        summary.write_unreadable(out / UNREADABLE)
     finally:
-        catalogue.close()
-    if not summary.images and not summary.sounds:
+        if catalogue is not None:
+            catalogue.close()
+    if not summary.images and not summary.sounds and not summary.duplicates:
         raise CatalogueError(f"{source}: not one file could be indexed (the first: {summary.unreadable[0].reason})")
     return summary
 
 
-def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[list[Entry], Path]:
+def find_entries(source: Path, splits: Sequence[str] | None = None, known: Path | None = None) -> Source:
     """What a rows file names, or what a folder holds, and the folder that the paths are relative to.
 
     Of a rows file that is its own folder; where it names files that lie elsewhere, the deepest folder that holds them
-    too. Rows of other splits count, so that every split goes into the same catalogue.
+    too, or `known`, the root of a catalogue that is there, where it does. Rows of other splits count, so that every
+    split goes into the same catalogue.
     """
     if source.is_dir() and not (source / "rows.csv").is_file():
         if splits:
             raise RowsError(f"{source} is a folder without rows.csv, so it has no splits; leave out --split")
-        entries = sorted(_walk(source), key=lambda entry: entry.path)
+        closed: dict[str, str] = {}
+        entries = sorted(_walk(source, closed), key=lambda entry: entry.path)
         if not entries:
             raise CatalogueError(f"{source} holds no image or sound files; name a folder that does")
-        return entries, source
+        return Source(source, entries, closed=closed)
     rows_file = source / "rows.csv" if source.is_dir() else source
     everything = read_rows(rows_file)
     rows = [row for row in everything if not splits or row.split in splits]
@@ -68,25 +91,26 @@ def find_entries(source: Path, splits: Sequence[str] | None = None) -> tuple[lis
     first: dict[tuple[Any, ...], Entry] = {}  # an image that stands in several rows is one item
     for entry in _of_rows(rows):
         first.setdefault((entry.path, entry.id, entry.start, entry.duration), entry)
-    entries = list(first.values())
-    root = _root(rows_file.parent, everything)
-    if root == rows_file.parent:
-        return entries, root
-    return [replace(entry, path=_below(root, rows_file.parent / entry.path)) for entry in entries], root
+    entries, root = list(first.values()), _root(rows_file.parent, everything, known)
+    if root != rows_file.parent:
+        entries = [replace(entry, path=_below(root, rows_file.parent / entry.path)) for entry in entries]
+    return Source(root, entries, _below(root, rows_file), frozenset(splits) if splits else None)
 
 
-def _root(folder: Path, rows: Sequence[Row]) -> Path:
+def _root(folder: Path, rows: Sequence[Row], known: Path | None) -> Path:
     """The deepest folder that holds a rows file's folder and all its files that are there."""
     paths = dict.fromkeys(path for row in rows for path in (row.image, row.sound) if path)
     files = [file for path in paths if (file := (folder / path).resolve()).is_file()]
     base = folder.resolve()
+    if known is not None and all(place.is_relative_to(known) for place in (base, *files)):
+        return folder if known == base else known
     if all(file.is_relative_to(base) for file in files):
         return folder
     return Path(os.path.commonpath([base, *(file.parent for file in files)]))
 
 
 def _below(root: Path, file: Path) -> str:
-    return Path(os.path.relpath(file.resolve(), root)).as_posix()
+    return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
 
 
 def _of_rows(rows: Sequence[Row]) -> Iterator[Entry]:
@@ -94,17 +118,24 @@ def _of_rows(rows: Sequence[Row]) -> Iterator[Entry]:
         common: dict[str, Any] = {"split": row.split, **({"clip": row.clip} if row.clip else {})}
         if row.image:
             id = f"{row.id}:image" if row.id else ""
-            yield Entry(row.image, "image", id, row.label, row.tags, common)
+            yield Entry(row.image, "image", id, row.label, row.tags, common, part=row.split)
         if row.sound:
             id = f"{row.id}:sound" if row.id else ""
             part = {"start": row.start} if row.start else {}
             if row.duration is not None:
                 part["duration"] = row.duration
-            yield Entry(row.sound, "sound", id, row.label, row.tags, {**common, **part}, row.start, row.duration)
+            words = (row.label, row.tags, {**common, **part})
+            yield Entry(row.sound, "sound", id, *words, row.start, row.duration, row.split)
 
 
-def _walk(folder: Path) -> Iterator[Entry]:
-    for parent, folders, files in os.walk(folder):
+def _walk(folder: Path, closed: dict[str, str]) -> Iterator[Entry]:
+    """A folder's files; those of its folders that can't be read go to `closed`, each with the reason."""
+
+    def close(error: OSError) -> None:
+        path = Path(error.filename).relative_to(folder).as_posix()
+        closed[path] = f"{path} can't be read ({error.strerror}), so neither can what is in it; allow it"
+
+    for parent, folders, files in os.walk(folder, onerror=close):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             suffix = Path(name).suffix.lower()
@@ -117,88 +148,11 @@ def _walk(folder: Path) -> Iterator[Entry]:
                 yield Entry(path, "sound", metadata={"path": path})
 
 
-def _open(embedder: Embedder, out: Path, root: Path) -> LocalCatalogue:
-    if not (out / DATABASE).exists():
-        dimension = embedder.bundle.model.config.projection_dim
-        return LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, root)
+def _open(embedder: Embedder, out: Path) -> LocalCatalogue:
     catalogue = LocalCatalogue.open(out, writable=True)
-    check_fingerprint(catalogue, embedder, out)
-    if catalogue.root != root.resolve():
-        raise CatalogueError(f"{out} holds files of {catalogue.root}, not of {root}; name another catalogue with --out")
+    try:
+        check_fingerprint(catalogue, embedder, out)
+    except BaseException:
+        catalogue.close()
+        raise
     return catalogue
-
-
-class _EntryEmbedder:
-    """Decodes entries on all cores, then embeds them together."""
-
-    def __init__(self, embedder: Embedder, root: Path) -> None:
-        self.embedder, self.root = embedder, root
-        self.pool = ThreadPoolExecutor(os.cpu_count(), "decode")
-
-    def __enter__(self) -> _EntryEmbedder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.pool.shutdown()
-
-    def __call__(self, entries: Sequence[Entry]) -> list[Embedded | Unreadable]:
-        """Vectors of entries of one modality, or why a file can't be used."""
-        return [result for group in self._groups(entries) for result in self._embed(group)]
-
-    def _groups(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-        """Entries that are decoded together: sounds as many as last `TOGETHER` seconds, as far as their files say."""
-        group: list[Entry] = []
-        seconds = 0.0
-        for entry, more in zip(entries, self.pool.map(self._seconds, entries), strict=True):
-            if group and seconds + more > TOGETHER:
-                yield group
-                group, seconds = [], 0.0
-            group.append(entry)
-            seconds += more
-        yield group
-
-    def _seconds(self, entry: Entry) -> float:
-        if entry.modality == "image":
-            return 0.0
-        if entry.duration is not None:
-            return entry.duration
-        try:
-            seconds = sound.sound_seconds(self.root / entry.path)
-        except MediaError:
-            return 0.0  # reading it says what is wrong
-        return sound.MAX_SECONDS if seconds is None else max(0.0, seconds - entry.start)
-
-    def _embed(self, entries: Sequence[Entry]) -> list[Embedded | Unreadable]:
-        # files may be longer than they say: what then finds no room is embedded by itself
-        allowance = sound.Allowance(TOGETHER) if len(entries) > 1 else None
-        decoded = list(self.pool.map(self._read, entries, [allowance] * len(entries)))
-        good = [result for result in decoded if isinstance(result, tuple)]
-        arrays = [array for array, _ in good]
-        embed = self.embedder.embed_images if entries[0].modality == "image" else self.embedder.embed_sounds
-        vectors = iter(zip(embed(arrays).z, (media_type for _, media_type in good), strict=True))
-        results = [Embedded(*next(vectors)) if isinstance(result, tuple) else result for result in decoded]
-        del decoded, good, arrays
-        return [result or self._embed([entry])[0] for entry, result in zip(entries, results, strict=True)]
-
-    def _read(
-        self, entry: Entry, allowance: sound.Allowance | None
-    ) -> tuple[npt.NDArray[Any], str] | Unreadable | None:
-        file, config = self.root / entry.path, self.embedder.preprocessor.config
-        try:
-            if entry.modality == "image":
-                return image.read_image(file, config.image_size, name=entry.path), image.image_type(
-                    file, name=entry.path
-                )
-            wave = sound.read_sound(
-                file,
-                config.sample_rate,
-                name=entry.path,
-                start=entry.start,
-                duration=entry.duration,
-                allowance=allowance,
-            )
-            return wave, sound.sound_type(file, name=entry.path)
-        except MediaError as error:
-            return Unreadable(entry.path, str(error))
-        except sound.AllowanceSpent:
-            return None

@@ -16,6 +16,7 @@ import pytest
 from service.cli import main
 
 Bma = Callable[..., "subprocess.CompletedProcess[str]"]
+INDEX = ("build", "check", "compact", "export", "import", "info", "rebuild", "sync")
 COMMANDS = (
     (),
     ("demo",),
@@ -33,8 +34,7 @@ COMMANDS = (
     ("report",),
     ("embed",),
     ("index",),
-    ("index", "build"),
-    ("index", "info"),
+    *(("index", action) for action in INDEX),
     ("serve",),
     ("query",),
 )

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from index.build import Embedded, Entry, Unreadable
 from index.local import LocalCatalogue
-from service import indexing
+from index.source import Embedded, Entry, Unreadable
+from service import pipeline
 from service.cli import main
 from service.indexing import find_entries
+from service.pipeline import Pipeline
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import sound_seconds
 
@@ -111,7 +112,12 @@ def test_a_rows_file_with_broken_files(index: Index, demo_folder: Path, tmp_path
         encoding="utf-8",
     )
     told = json.loads(index(tmp_path / "rows.csv", "--out", tmp_path / "index", "--json"))
-    assert told == {"images": 1, "sounds": 2, "unreadable": 6}
+    assert {key: value for key, value in told.items() if value} == {
+        "images": 1,
+        "sounds": 2,
+        "added": 3,
+        "unreadable": 6,
+    }
     assert items(tmp_path / "index") == {a: "1:image", x: "1:sound", y: "2:sound"}
     reasons = unreadable(tmp_path / "index")
     assert set(reasons) == {b, "gone.jpg", "../gone.jpg", c, z}
@@ -169,9 +175,9 @@ def test_content_outside_the_rows_files_folder_is_served(
 def test_with_everything_inside_the_root_is_the_rows_files_folder(demo_folder: Path, tmp_path: Path) -> None:
     picture, sound = copies(demo_folder, tmp_path / "set", 1)
     (tmp_path / "set" / "rows.csv").write_text(f"split,image,sound\ntest,{picture.name},./{sound.name}\n")
-    entries, root = find_entries(tmp_path / "set")
-    assert root == tmp_path / "set"
-    assert [entry.path for entry in entries] == [picture.name, f"./{sound.name}"]
+    source = find_entries(tmp_path / "set")
+    assert source.root == tmp_path / "set"
+    assert [entry.path for entry in source.entries] == [picture.name, f"./{sound.name}"]
 
 
 def test_a_link_out_of_the_folder_and_a_whole_path_are_found(index: Index, demo_folder: Path, tmp_path: Path) -> None:
@@ -199,16 +205,16 @@ def test_long_sounds_are_decoded_a_few_at_a_time(
         return embed_sounds(waves)
 
     monkeypatch.setattr(embedder, "embed_sounds", embed)
-    results = {}
+    results: dict[float, list[Embedded | Unreadable]] = {}
     longest = max(sound_seconds(demo_folder / "sounds" / entry.path) or 0 for entry in whole)
     for together in (1800.0, 2 * longest, 0.1, 2.5 * longest):
-        monkeypatch.setattr(indexing, "TOGETHER", together)
+        monkeypatch.setattr(pipeline, "TOGETHER", together)
         if together == 2.5 * longest:  # the files lie
-            monkeypatch.setattr(indexing.sound, "sound_seconds", lambda *_: 0.01)
-        with indexing._EntryEmbedder(embedder, demo_folder / "sounds") as embed_entries:
-            results[together] = embed_entries(entries)
-        assert len(results[together]) == len(entries)
-        assert max(lasting) <= max(together, longest) + 1e-6
+            monkeypatch.setattr(pipeline.sound, "sound_seconds", lambda *_: 0.01)
+        with Pipeline(embedder, demo_folder / "sounds") as embed_entries:
+            by_number = dict(embed_entries(enumerate(entries)))
+        results[together] = [by_number[number] for number in range(len(entries))]
+        assert max(lasting) <= max(together / 2, longest) + 1e-6  # beside as much that is being decoded
         assert (len(lasting) == 1) == (together == 1800)
         lasting.clear()
     for found in results.values():

@@ -1,0 +1,162 @@
+"""Commands on catalogues that need no model. Heavy imports wait until one runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
+
+
+def add_commands(index: Any, track: Track) -> None:
+    """Add the parsers to those of `bma index`.
+
+    Args:
+        index: the subparsers.
+        track: shows progress; see `index.build`.
+    """
+    info = index.add_parser("info", help="what a catalogue holds")
+    _add_catalogue(info, index_info)
+
+    check = index.add_parser("check", help="prove that database, indexes and content agree, or say what does not")
+    check.add_argument("--deep", action="store_true", help="also read all content and compare it with its hash")
+    _add_catalogue(check, index_check)
+
+    compact = index.add_parser("compact", help="give back the room that removed items have left")
+    _add_catalogue(compact, index_compact)
+
+    export = index.add_parser("export", help="write a catalogue as JSON lines, one array and its content")
+    export.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    export.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    export.add_argument("--json", action="store_true", help="print JSON")
+    export.set_defaults(run=index_export, track=track)
+
+    read = index.add_parser("import", help="bring an export into a catalogue")
+    read.add_argument("src", type=Path, metavar="SRC", help="the export's folder")
+    read.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help="made where it is not there")
+    read.add_argument(
+        "--root", type=Path, metavar="DIR", help="where files by reference lie (default: where they lay at the export)"
+    )
+    read.add_argument("--json", action="store_true", help="print JSON")
+    read.set_defaults(run=index_import, track=track)
+
+
+def index_info(arguments: argparse.Namespace) -> None:
+    """`bma index info`."""
+    from index.info import describe
+    from index.local import LocalCatalogue
+
+    catalogue = LocalCatalogue.open(arguments.catalogue)
+    try:
+        info = describe(catalogue)
+    finally:
+        catalogue.close()
+    shown = {key: value for key, value in info.items() if not isinstance(value, dict)}
+    for modality, index in info["indexes"].items():
+        shown[f"index of {modality}s"] = f"{index['kind']}, {index['vectors']} vectors"
+    shown |= {what: _size(count) for what, count in info["bytes"].items()}
+    _say(arguments, info, *(f"{key}: {value}" for key, value in shown.items()))
+
+
+def index_check(arguments: argparse.Namespace) -> int:
+    """`bma index check`; status 1 where something is wrong."""
+    from index.check import check
+    from index.local import LocalCatalogue, Tuning
+
+    findings = check(arguments.catalogue, arguments.deep)
+    lines = findings
+    counts: dict[str, int] = {}
+    if not findings:
+        catalogue = LocalCatalogue.open(arguments.catalogue, tuning=Tuning(background=False))
+        counts = {f"{modality}s": count for modality, count in catalogue.count().items()}
+        catalogue.close()
+        lines = [f"nothing wrong: {_words(counts)}"]
+    _say(arguments, {"findings": findings, **counts}, *lines)
+    return 1 if findings else 0
+
+
+def index_compact(arguments: argparse.Namespace) -> None:
+    """`bma index compact`."""
+    from index.compact import compact
+
+    done = compact(arguments.catalogue)
+    freed = max(0, done["before"] - done["after"])
+    _say(
+        arguments,
+        done,
+        f"{arguments.catalogue} takes {_size(done['after'])}, {_size(freed)} less than before; "
+        f"files of content removed: {done['contents']}",
+    )
+
+
+def index_rebuild(arguments: argparse.Namespace) -> None:
+    """`bma index rebuild` without a model; its parser is where the model is, too."""
+    from index.rebuild import rebuild
+
+    made = rebuild(arguments.catalogue)
+    lines = [f"{modality}s: {index['count']}, {index['kind']}" for modality, index in made.items()]
+    _say(arguments, made, f"made the indexes of {arguments.catalogue} anew", *lines)
+
+
+def index_export(arguments: argparse.Namespace) -> None:
+    """`bma index export`."""
+    from index.export import export
+    from index.local import LocalCatalogue
+
+    catalogue = LocalCatalogue.open(arguments.catalogue)
+    try:
+        done = export(catalogue, arguments.out, catalogue.root, track=arguments.track)
+    finally:
+        catalogue.close()
+    _say(arguments, done, f"wrote {_words(done)} to {arguments.out}")
+
+
+def index_import(arguments: argparse.Namespace) -> None:
+    """`bma index import`."""
+    from index.archive import Archive, bring_in
+    from index.database import DATABASE
+    from index.local import LocalCatalogue
+
+    archive = Archive(arguments.src)
+    archive.verify(arguments.track)
+    root = archive.find_root(arguments.root)
+    if (arguments.out / DATABASE).exists():
+        catalogue = LocalCatalogue.open(arguments.out, writable=True)
+    else:
+        root = root or arguments.out
+        catalogue = LocalCatalogue.create(arguments.out, archive.fingerprint, archive.dimension, root)
+    try:
+        archive.check_fits(catalogue, catalogue.root, root, arguments.out)
+        done = bring_in(archive, catalogue, arguments.track)
+    finally:
+        catalogue.close()
+    _say(arguments, done, f"{arguments.out} has the items of {arguments.src}: {_words(done)}")
+
+
+def _add_catalogue(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int | None]) -> None:
+    parser.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def _say(arguments: argparse.Namespace, document: dict[str, Any], *lines: str) -> None:
+    print(json.dumps(document, indent=2) if arguments.json else "\n".join(lines))
+
+
+def _words(value: Any) -> str:
+    """A value to read: numbers with what they count."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{part} {key}" if isinstance(part, int) else f"{key} {part}" for key, part in value.items())
+
+
+def _size(count: int) -> str:
+    size, unit = float(count), "B"
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
