@@ -353,7 +353,14 @@ class LocalCatalogue:
                 self._neighbours[modality] = self._load(connection, modality)
 
     def _load(self, connection: Connection, modality: Modality) -> Neighbours:
-        """The snapshot with what came since, or all vectors in an exact index."""
+        """The snapshot with what came since, or all vectors in an exact index.
+
+        Raises:
+            CatalogueError: the vectors are of another model than when the catalogue was opened.
+        """
+        made_with = connection.execute("SELECT value FROM settings WHERE key = 'fingerprint'").fetchone()
+        if made_with != (self._fingerprint,):
+            raise CatalogueError(f"{self.folder} was made anew by another model; open it again")
         neighbours = self.snapshots.load(modality)
         if neighbours is not None and neighbours.index.d == self.dimension:
             try:

@@ -148,10 +148,16 @@ class Neighbours:
         lists = self._lists(k, recall, passing)
         selector = None if passing is None else passing.selector
         found = self.read(queries, k, lists, fetch, selector, available)
-        while lists < self.plan.lists and (short := [at for at, row in enumerate(found) if len(row) < k]):
-            lists = min(4 * lists, self.plan.lists)  # the nearest lists hold fewer than asked for
-            for at, row in zip(short, self.read(queries[short], k, lists, fetch, selector, available), strict=True):
+        # Lists may hold fewer than asked for. And where a filter goes along with the lists (a label is a cluster), how
+        # many to read can't be known: more are read until that changes nothing.
+        doubtful = [at for at, row in enumerate(found) if len(row) < k or selector is not None]
+        while doubtful and lists < self.plan.lists:
+            lists = min(4 * lists, self.plan.lists)
+            rows = self.read(queries[doubtful], k, lists, fetch, selector, available)
+            settled = {at for at, row in zip(doubtful, rows, strict=True) if row == found[at] and len(row) == k}
+            for at, row in zip(doubtful, rows, strict=True):
                 found[at] = row
+            doubtful = [at for at in doubtful if at not in settled and (len(found[at]) < k or selector is not None)]
         return found
 
     def read(

@@ -66,7 +66,9 @@ def candidates(kind: Kind, k: int) -> int:
 
 def code_bytes(kind: Kind, dimension: int) -> int:
     """What a vector takes in an index, without its id."""
-    return {"flat": 4 * dimension, "ivf-flat": 4 * dimension, "ivf-sq8": dimension, "ivf-pq": dimension // 2}[kind]
+    return {"flat": 4 * dimension, "ivf-flat": 4 * dimension, "ivf-sq8": dimension, "ivf-pq": (dimension + 1) // 2}[
+        kind
+    ]
 
 
 def default_memory() -> int:
