@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -73,11 +74,11 @@ class Client:
 
     def item(self, id: str) -> dict[str, Any]:
         """An item of the catalogue."""
-        return self._get(f"/v1/items/{id}")
+        return self._get(_path(id))
 
     def content(self, id: str) -> bytes:
         """An item's file."""
-        return self._checked(self._http.get(f"/v1/items/{id}/content")).content
+        return self._checked(self._http.get(f"{_path(id)}/content")).content
 
     def add(
         self,
@@ -131,11 +132,11 @@ class Client:
         if metadata is not None:
             fields["metadata"] = json.dumps(metadata)
         files = _parts(() if image is None else image, () if sound is None else sound)
-        return _document(self._checked(self._http.put(f"/v1/items/{id}", data=fields, files=files)))
+        return _document(self._checked(self._http.put(_path(id), data=fields, files=files)))
 
     def delete(self, id: str) -> None:
         """Remove an item."""
-        self._checked(self._http.delete(f"/v1/items/{id}"))
+        self._checked(self._http.delete(_path(id)))
 
     def model(self) -> dict[str, Any]:
         """The model that serves, its catalogue and limits."""
@@ -183,6 +184,10 @@ def _document(answer: httpx.Response, key: str = "") -> dict[str, Any]:
         detail = f"what answers at {answer.url} is not this service; check the address"
         raise ServiceError(answer.status_code, {"detail": detail})
     return document
+
+
+def _path(id: str) -> str:
+    return f"/v1/items/{quote(id, safe=':')}"
 
 
 def _several(values: Any) -> list[Any]:

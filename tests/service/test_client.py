@@ -54,6 +54,57 @@ def test_errors_are_exceptions_with_the_services_words(client: Client) -> None:
         client.embed()
 
 
+def test_items_are_added_replaced_and_deleted(shelf: httpx.Client, demo_folder: Path) -> None:
+    first, second, third = sorted(demo_folder.glob("images/*_test-*.jpg"))[:3]
+    sound = sorted(demo_folder.glob("sounds/*_test-*.wav"))[0]
+    with Client(str(shelf.base_url)) as client:
+        added = client.add(
+            image=[first, second.read_bytes()],
+            id=["a", "b"],
+            label=["é", ""],
+            tags=["x", "y"],
+            metadata={"n": [1, None]},
+        )
+        assert [result["name"] for result in added] == [first.name, "the file"]
+        assert [result["created"] for result in added] == [True, True]
+        item = added[0]["item"]
+        assert (item["id"], item["label"], item["tags"], item["metadata"]) == ("a", "é", ["x", "y"], {"n": [1, None]})
+        assert client.item("a") == item
+        assert client.add(sound=sound, id="bark", label="boat")[0]["item"]["modality"] == "sound"
+        [nameless] = client.add(image=str(third))
+        assert client.content(nameless["item"]["id"]) == third.read_bytes()
+
+        assert client.replace("a", label="z")["tags"] == ["x", "y"]
+        assert client.replace("a", tags=[], metadata={}) == {
+            **client.item("a"),
+            "label": "z",
+            "tags": [],
+            "metadata": {},
+        }
+        assert client.replace("a", image=third, label="")["label"] == ""
+        assert client.content("a") == third.read_bytes()
+        assert client.replace("bark", sound=sound.read_bytes())["label"] == "boat"
+        assert client.replace("new", image=first)["id"] == "new"
+
+        client.delete("a")
+        with pytest.raises(ServiceError, match="There is no item 'a'") as caught:
+            client.delete("a")
+        assert caught.value.status == 404
+        with pytest.raises(ServiceError, match="PUT to replace it") as caught:
+            client.add(image=third, id="b")
+        assert caught.value.problem["type"] == "urn:bma:problem:id-taken"
+        good, bad = client.add(image=[third, b"text"])
+        assert "item" in good
+        assert bad["error"]["status"] == 415
+
+
+def test_ids_of_a_client_stay_one_part_of_the_path(client: Client) -> None:
+    for id in ("a/content", "a?k=1", "a#b", "..", "é"):
+        with pytest.raises(ServiceError) as caught:
+            client.delete(id)
+        assert caught.value.status in (404, 405)
+
+
 class Other(http.server.BaseHTTPRequestHandler):
     """Some other web server."""
 

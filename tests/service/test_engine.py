@@ -6,10 +6,19 @@ import io
 import threading
 import time
 import wave
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
+
+from index.catalogue import InUse
+from index.content import Content
+from index.local import LocalCatalogue
+
+Serving = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 def noise(seconds: int) -> bytes:
@@ -44,6 +53,40 @@ def test_health_answers_while_a_heavy_request_runs(service_url: str) -> None:
     assert lasted > 0.5, "the request was not heavy"
     assert len(waits) >= 5
     assert max(waits) < lasted / 2
+
+
+def test_health_answers_while_much_is_written(shelf: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = Content.add
+
+    def slow(self: Content, hash: str, data: bytes) -> None:
+        time.sleep(1.0)
+        really(self, hash, data)
+
+    monkeypatch.setattr(Content, "add", slow)
+    statuses: list[int] = []
+
+    def write() -> None:
+        answer = httpx.post(f"{shelf.base_url}/v1/items", files={"sound": noise(1)}, timeout=60)
+        statuses.append(answer.status_code)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    waits = []
+    while writer.is_alive():
+        asked = time.perf_counter()
+        assert shelf.get("/healthz").status_code == 200
+        waits.append(time.perf_counter() - asked)
+        time.sleep(0.01)
+    assert statuses == [201]
+    assert max(waits) < 0.9
+
+
+def test_the_catalogue_is_free_once_the_service_has_ended(serving: Serving, empty_catalogue: Path) -> None:
+    with serving(empty_catalogue) as http:
+        assert http.get("/readyz").is_success
+        with pytest.raises(InUse):
+            LocalCatalogue.open(empty_catalogue, writable=True)
+    LocalCatalogue.open(empty_catalogue, writable=True).close()
 
 
 def test_many_clients_at_once_each_get_their_own_answer(service_url: str, demo_folder: Path) -> None:
