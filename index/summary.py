@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,16 +44,17 @@ class Summary:
         """All of it in numbers."""
         return {**vars(self), "unreadable": len(self.unreadable)}
 
-    def write_unreadable(self, file: Path) -> None:
-        """List the files that could not be read as CSV, whole or not at all."""
-        draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-        try:
-            with draft.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(["file", "reason"])
-                writer.writerows([entry.path, entry.reason] for entry in self.unreadable)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
+
+def write_unreadable(file: Path, unreadable: Iterable[Unreadable]) -> None:
+    """List the files that could not be read as CSV, whole or not at all."""
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        with draft.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["file", "reason"])
+            writer.writerows([entry.path, entry.reason] for entry in unreadable)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -50,10 +50,15 @@ def add_commands(commands: Any) -> None:
         build.add_argument("--json", action="store_true", help="print JSON")
         _add_model(build)
         build.set_defaults(run=index_build, sync=name == "sync")
-    rebuild = actions.add_parser("rebuild", help="make the indexes of a catalogue anew")
+    rebuild = actions.add_parser("rebuild", help="make a catalogue's indexes anew, or its vectors with another model")
     rebuild.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    rebuild.add_argument("--model", type=Path, metavar="BUNDLE", help="embed all items again with this bundle")
+    rebuild.add_argument(
+        "--remove-unreadable", action="store_true", help="with --model, remove items whose files can't be read"
+    )
     rebuild.add_argument("--json", action="store_true", help="print JSON")
-    rebuild.set_defaults(run=index.commands.index_rebuild)
+    _add_model(rebuild)
+    rebuild.set_defaults(run=index_rebuild)
     index.commands.add_commands(actions, _track)
 
     serve = commands.add_parser("serve", help="answer over HTTP")
@@ -131,6 +136,25 @@ def index_build(arguments: argparse.Namespace) -> None:
         print(f"  left out: {unreadable.reason}")
     if summary.unreadable:
         print(f"{len(summary.unreadable)} files were left out; {arguments.out / UNREADABLE} lists them all")
+
+
+def index_rebuild(arguments: argparse.Namespace) -> None:
+    """`bma index rebuild`."""
+    if arguments.model is None:
+        index.commands.index_rebuild(arguments)
+        return
+    from service.reembedding import re_embed
+    from training.model.embedder import Embedder
+
+    embedder = Embedder(arguments.model, arguments.device, arguments.precision)
+    done = re_embed(embedder, arguments.catalogue, arguments.remove_unreadable)
+    if arguments.json:
+        print(json.dumps(done))
+        return
+    print(f"{arguments.catalogue} is now one of {embedder.bundle.name}; items embedded: {done['embedded']}")
+    if done["removed"]:
+        listed = arguments.catalogue / "unreadable.csv"
+        print(f"{done['removed']} items whose files can't be read were removed; {listed} lists them")
 
 
 def run_serve(arguments: argparse.Namespace) -> None:

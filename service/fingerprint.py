@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from index.catalogue import Catalogue, CatalogueError
+from index.local import LocalCatalogue
 from training.model.embedder import Embedder
 
 
@@ -16,3 +17,12 @@ def check_fingerprint(catalogue: Catalogue, embedder: Embedder, folder: Path) ->
             f"not {embedder.bundle.fingerprint[:8]}); embed its items again with "
             f"'bma index rebuild {folder} --model BUNDLE'"
         )
+
+
+def is_of(folder: Path, embedder: Embedder) -> bool:
+    """Whether the catalogue in a folder was made with a model. Raises `CatalogueError`."""
+    catalogue = LocalCatalogue.open(folder, writable=True)  # which also brings one of an earlier version up to date
+    try:
+        return catalogue.fingerprint == embedder.bundle.fingerprint
+    finally:
+        catalogue.close()

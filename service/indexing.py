@@ -13,7 +13,7 @@ from index.catalogue import CatalogueError
 from index.database import DATABASE
 from index.local import LocalCatalogue
 from index.source import Entry, Source
-from index.summary import UNREADABLE, Summary
+from index.summary import UNREADABLE, Summary, write_unreadable
 from service.fingerprint import check_fingerprint
 from service.pipeline import Pipeline
 from training.data.rows import Row, RowsError, read_rows
@@ -59,7 +59,7 @@ def build_catalogue(
             )
         with Pipeline(embedder, found.root) as embed:
             summary = build(catalogue, found, embed, copy=copy, remove=sync, track=track)
-        summary.write_unreadable(out / UNREADABLE)
+        write_unreadable(out / UNREADABLE, summary.unreadable)
     finally:
         if catalogue is not None:
             catalogue.close()

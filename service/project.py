@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from index.database import DATABASE
+from service.fingerprint import is_of
 from service.indexing import build_catalogue
+from service.reembedding import re_embed
 from training.config import TrainingConfig
 from training.data.pack import open_data
 from training.data.packed import PackedData
@@ -105,9 +107,9 @@ class Project(ABC):
         if _read(marker) == known:
             return
         self.say(f"4. indexing {'all of it' if self.splits is None else 'the split ' + ', '.join(self.splits)}")
-        # anew, so that it holds nothing that the rows no longer name; items added by hand go too
-        shutil.rmtree(self.index, ignore_errors=True)
-        summary = build_catalogue(embedder, self.rows_file, self.index, self.splits)
+        if (self.index / DATABASE).is_file() and not is_of(self.index, embedder):  # items added by hand stay
+            re_embed(embedder, self.index, remove_unreadable=True)
+        summary = build_catalogue(embedder, self.rows_file, self.index, self.splits, sync=True)
         _write(marker, known)
         print(f"{summary.images} images and {summary.sounds} sounds", flush=True)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("training", "index", "service")
 WEB = {"fastapi", "starlette", "uvicorn", "httpx", "pydantic"}
 # What runs a command, and may therefore use the whole of training.
-COMMANDS = {f"service/{name}.py" for name in ("cli", "commands", "demo", "indexing", "own", "project")}
+COMMANDS = {f"service/{name}.py" for name in ("cli", "commands", "demo", "indexing", "own", "project", "reembedding")}
 FILES = sorted(str(file.relative_to(ROOT)) for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 
 

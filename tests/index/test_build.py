@@ -19,7 +19,7 @@ from index.build import build
 from index.check import check
 from index.local import LocalCatalogue
 from index.source import Embedded, Entry, Source, Unreadable
-from index.summary import Summary
+from index.summary import Summary, write_unreadable
 from tests.index.fake import DIMENSION, Filling, Model, files
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(filling: Filling, t
     summary = filling(entries)
     assert filling.paths == ["first.png", "good.png"]
     assert (summary.images, summary.sounds) == (2, 0)
-    summary.write_unreadable(tmp_path / "unreadable.csv")
+    write_unreadable(tmp_path / "unreadable.csv", summary.unreadable)
     with (tmp_path / "unreadable.csv").open(newline="") as stream:
         reasons = {row["file"]: row["reason"] for row in csv.DictReader(stream)}
     assert reasons.keys() == {"bad.png", "../outside.png", "odd.png", "second.png", "gone.png"}
@@ -90,7 +90,7 @@ def test_a_name_that_is_no_text_is_listed_and_the_rest_goes_on(filling: Filling,
     assert [unreadable.path for unreadable in summary.unreadable] == [r"caf\udce9.png", r"t\udcf6ne\n.wav"]
     assert all("not UTF-8; rename it" in unreadable.reason for unreadable in summary.unreadable)
     assert all(unreadable.reason.isprintable() for unreadable in summary.unreadable)
-    summary.write_unreadable(tmp_path / "unreadable.csv")
+    write_unreadable(tmp_path / "unreadable.csv", summary.unreadable)
     assert r"caf\udce9.png" in (tmp_path / "unreadable.csv").read_text(encoding="utf-8")
 
 
