@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "invalid-request": (422, "The request is not valid"),
     "malformed-body": (400, "The body can't be parsed"),
     "no-such-range": (416, "The file has no such range"),
+    "other-site": (403, "The request comes from a page of another site"),
     "not-found": (404, "There is nothing here"),
     "no-such-item": (404, "There is no such item"),
     "content-gone": (404, "The item's file is gone"),

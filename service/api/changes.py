@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 
 from index.catalogue import Catalogue, Item
 from service.api.additions import Candidate, Known, Outcome, add, change, delete, replace
@@ -30,7 +30,7 @@ from service.problems import Problem
 from service.schemas import AddAnswer, Added, ItemAnswer, ProblemDocument, problems
 from training.model.memory import Modality
 
-_NOT_NOW = {507: "The catalogue has no room; nothing has changed"}
+_REFUSED = {403: "A page of another site asks", 507: "The catalogue has no room; nothing has changed"}
 _FILE = {
     400: "The body can't be parsed",
     413: "Too large, too long or too many files",
@@ -38,7 +38,21 @@ _FILE = {
     422: "A damaged or empty file, or a field that makes no sense",
 }
 
-router = APIRouter(prefix="/v1/items", tags=["items"], responses=problems(_NOT_NOW))
+
+def refuse_other_sites(request: Request) -> None:
+    """Browsers send forms of any page anywhere, also to a service on the reader's own machine; they say whose it is."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise Problem(
+            "other-site", "A page of another site may not change the catalogue; send this from the service's own page."
+        )
+
+
+router = APIRouter(
+    prefix="/v1/items",
+    tags=["items"],
+    dependencies=[Depends(refuse_other_sites)],
+    responses=problems(_REFUSED),
+)
 
 
 @router.post(

@@ -64,6 +64,17 @@ def test_a_catalogue_that_is_only_read_is_not_changed(
         unchanged(http, images[0])
 
 
+def test_a_page_of_another_site_changes_nothing(shelf: httpx.Client, images: list[bytes]) -> None:
+    """A form of theirs may be sent to a loopback address without the browser asking first."""
+    shelf.headers["sec-fetch-site"] = "same-origin"
+    assert shelf.post("/v1/items", files={"image": images[0]}, data={"id": "there"}).status_code == 201
+    for site in ("cross-site", "same-site"):
+        shelf.headers["sec-fetch-site"] = site
+        for answer in every_change(shelf, images[1]):
+            problem(answer, 403, "other-site")
+    unchanged(shelf, images[0])
+
+
 def full_content(monkeypatch: pytest.MonkeyPatch) -> None:
     def add(self: Content, hash: str, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
