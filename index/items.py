@@ -12,10 +12,15 @@ from index.catalogue import CatalogueError, Item
 COLUMNS = "id, modality, path, media_type, label, tags, metadata, content, stamp, created, updated"
 
 
-def item_of(cells: Sequence[Any]) -> Item:
-    """An item from its columns."""
-    id, modality, path, media_type, label, tags, metadata, *rest = cells
-    return Item(id, modality, path, media_type, label, tuple(json.loads(tags)), json.loads(metadata), *rest)
+def items_of(table: Sequence[Sequence[Any]]) -> list[Item]:
+    """Items from their columns; the JSON in all of them is read as one text, which takes half the time."""
+    parsed = json.loads(f"[{','.join(f'{cells[5]},{cells[6]}' for cells in table)}]")
+    return [
+        Item(id, modality, path, media_type, label, tuple(tags), metadata, *rest)
+        for (id, modality, path, media_type, label, _, _, *rest), tags, metadata in zip(
+            table, parsed[::2], parsed[1::2], strict=True
+        )
+    ]
 
 
 def insert(connection: sqlite3.Connection, item: Item, vector: bytes, now: str) -> None:
@@ -54,7 +59,8 @@ def select(connection: sqlite3.Connection, column: str, values: Sequence[Any]) -
     table = connection.execute(
         f"SELECT number, {COLUMNS} FROM items WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(values),)
     )
-    return {number: item_of(cells) for number, *cells in table}
+    found = table.fetchall()
+    return dict(zip((number for number, *_ in found), items_of([cells[1:] for cells in found]), strict=True))
 
 
 def add_pending(connection: sqlite3.Connection, contents: Iterable[str]) -> None:

@@ -227,7 +227,7 @@ class LocalCatalogue:
                 [int(cursor or 0), *values, limit + 1],
             ).fetchall()
         return Page(
-            [rows.item_of(cells) for _, *cells in table[:limit]],
+            rows.items_of([cells[1:] for cells in table[:limit]]),
             str(table[limit - 1][0]) if len(table) > limit else None,
         )
 

@@ -69,7 +69,7 @@ class ReEmbedding:
             if not table:
                 return
             after = table[-1][0]
-            yield [rows.item_of(cells) for _, *cells in table]
+            yield rows.items_of([cells[1:] for cells in table])
 
     def stage(self, items: Sequence[Item], vectors: npt.NDArray[np.float32]) -> None:
         """Keep new unit vectors `[N, d]` of items.
