@@ -71,6 +71,7 @@ class LocalCatalogue:
         self.snapshots = Snapshots(folder)
         self._gate = Gate()
         self._passed = Passed()
+        self._followed = False
         try:
             settings = self.database.settings
             self._fingerprint = settings["fingerprint"]
@@ -303,8 +304,8 @@ class LocalCatalogue:
         """One unchanging state of the database, with the indexes at the same state."""
         while True:
             with self._gate.reading(), self.database.reading() as connection:
-                now = position(connection)
-                if all(neighbours.position == now for neighbours in self._neighbours.values()):
+                # who has the writer's place has made every change, and has followed it
+                if self._followed or self._is_there(connection):
                     yield connection
                     return
             with self._gate.changing(), self.database.reading() as connection:
@@ -323,6 +324,7 @@ class LocalCatalogue:
                     rows.forget_pending(connection, contents or {})
                     yield connection
                     with self._gate.changing():
+                        self._followed = False
                         connection.execute("COMMIT")
                         self._follow(connection)
             finally:
@@ -344,6 +346,11 @@ class LocalCatalogue:
             for hash in rows.unused(connection):
                 self.content.remove(hash)
 
+    def _is_there(self, connection: Connection) -> bool:
+        """Whether the indexes are where the database is."""
+        now = position(connection)
+        return all(neighbours.position == now for neighbours in self._neighbours.values())
+
     def _follow(self, connection: Connection) -> None:
         """Bring the indexes to where the database is."""
         for modality, neighbours in self._neighbours.items():
@@ -351,6 +358,7 @@ class LocalCatalogue:
                 catch_up(neighbours, connection, modality)
             except Outdated:
                 self._neighbours[modality] = self._load(connection, modality)
+        self._followed = self.writable
 
     def _load(self, connection: Connection, modality: Modality) -> Neighbours:
         """The snapshot with what came since, or all vectors in an exact index.
