@@ -180,10 +180,9 @@ class _Build:
         """An entry's new item, with the content that the catalogue is to hold."""
         entry = self.entries[number]
         old = next((item for id in self.there.stale.get(number, ()) if (item := self.catalogue.get(id))), None)
-        content = None
-        if look is not None and (self.copy or (old and old.content)):
-            content = self._content(entry, look)
-        if look is None or (self.copy and content is None):
+        copy = self.copy or (old is not None and bool(old.content))
+        content = self._content(entry, look) if copy and look is not None else None
+        if look is None or (copy and content is None):
             return Unreadable(entry.path, f"{entry.path} was changed while it was read; run this again")
         item = Item(self._id(entry, look), entry.modality, entry.path, result.media_type)
         if content is not None:

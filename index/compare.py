@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from index.catalogue import Item
+from index.content import HASH
 from index.source import Entry, Source
 from index.stamp import Look, Stamp, state_of
 
@@ -56,13 +57,19 @@ class Comparison:
 
     def _number(self, item: Item, stamp: Stamp | None) -> int | None:
         """The entry that an item is of: by its id, else by the file where the id is but the content's hash."""
-        if item.id in self._by_id or stamp is None or stamp.id != item.id:
-            return self._by_id.get(item.id)
-        return self._by_place.get((stamp.path, item.modality, stamp.start, stamp.duration))
+        if item.id in self._by_id:
+            return self._by_id[item.id]
+        if stamp is not None and stamp.id == item.id:
+            return self._by_place.get((stamp.path, item.modality, stamp.start, stamp.duration))
+        if stamp is None and item.path and HASH.fullmatch(item.id):  # of a time before there were stamps
+            return self._by_place.get((item.path, item.modality, *_stretch(item)))
+        return None
 
     def _match(self, number: int, item: Item, stamp: Stamp | None) -> None:
         entry = self._entries[number]
-        if stamp is None or not stamp.is_of(entry) or item.modality != entry.modality:
+        if stamp is None and not entry.id and _stretch(item) == (0, None):
+            self.stale.setdefault(number, {})[item.id] = item.id
+        elif stamp is None or not stamp.is_of(entry) or item.modality != entry.modality:
             self.stale.setdefault(number, {})[item.id] = ""
         elif (
             number in self.held
@@ -83,6 +90,12 @@ class Comparison:
         source = self._source
         in_scope = source.parts is None or stamp.part in source.parts
         return stamp.source == source.name and in_scope and not source.hides(stamp.path)
+
+
+def _stretch(item: Item) -> tuple[float, float | None]:
+    """`start` and `duration` as the metadata have them."""
+    start, duration = item.metadata.get("start"), item.metadata.get("duration")
+    return start if isinstance(start, int | float) else 0, duration if isinstance(duration, int | float) else None
 
 
 def current_state(root: Path, path: str) -> str | None:

@@ -16,11 +16,12 @@ import pytest
 
 from index.batch import ITEMS
 from index.build import build
+from index.catalogue import Item
 from index.check import check
 from index.local import LocalCatalogue
 from index.source import Embedded, Entry, Source, Unreadable
 from index.summary import Summary, write_unreadable
-from tests.index.fake import DIMENSION, Filling, Model, files
+from tests.index.fake import DIMENSION, Filling, Model, files, vector
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,14 +103,22 @@ def test_files_that_are_alike_and_unreadable_each_have_their_reason(filling: Fil
 
 
 def test_a_catalogue_of_before_there_were_stamps_is_taken_over(filling: Filling) -> None:
-    files(filling.root, a_png="a", b_png="b")
-    filling([Entry("a.png", "image"), Entry("b.png", "image", "1:image")])
-    for item in filling.catalogue.list():
-        filling.catalogue.update([type(item)(item.id, item.modality, item.path, item.media_type)])
-    summary = filling([Entry("a.png", "image"), Entry("b.png", "image", "1:image")])
-    assert filling.embedded == ["b.png"]  # of the other the id says what it is
-    assert (summary.updated, summary.changed) == (1, 1)
-    assert filling([Entry("a.png", "image"), Entry("b.png", "image", "1:image")]).unchanged == 2
+    files(filling.root, a_png="a", b_png="b", c_wav="c", d_png="d")
+    piece = Entry("c.wav", "sound", metadata={"start": 1.0}, start=1.0)
+    entries = [Entry("a.png", "image"), Entry("b.png", "image", "1:image"), piece, Entry("d.png", "image")]
+    filling(entries)
+    for item in list(filling.catalogue.list()):
+        filling.catalogue.delete([item.id])
+        id = "0" * 64 if item.modality == "sound" else item.id  # these were made in another way
+        plain = Item(id, item.modality, item.path, item.media_type, metadata=item.metadata)
+        filling.catalogue.put([plain], vector((filling.root / item.path).read_bytes())[None])
+    (filling.root / "d.png").rename(filling.root / "e.png")
+    entries[3] = Entry("e.png", "image")
+    summary = filling(entries)
+    assert filling.embedded == ["b.png", "c.wav"]  # of the others the id says what they are
+    assert (summary.updated, summary.changed) == (2, 2)
+    assert filling(entries).unchanged == 4
+    assert len(list(filling.catalogue.list())) == 4
 
 
 def test_finished_batches_stay_when_the_build_breaks(filling: Filling) -> None:

@@ -261,3 +261,72 @@ def test_a_catalogue_takes_only_its_own_model_and_folder(index: Index, demo_fold
     assert "delete it and build it again" in index(tmp_path / "media", "--out", tmp_path / "corrupt", status=1)
     (tmp_path / "file").write_text("x")
     assert "name another folder" in index(tmp_path / "media", "--out", tmp_path / "file" / "x", status=1)
+
+
+def test_a_second_time_only_what_is_new_is_embedded(
+    index: Index, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media, out = tmp_path / "media", tmp_path / "index"
+    copies(demo_folder, media)
+    embedded: list[int] = []
+    for name in ("embed_images", "embed_sounds"):
+        real = getattr(Embedder, name)
+
+        def counted(self: Embedder, arrays: list[Any], real: Any = real) -> Embedding:
+            embedded.append(len(arrays))
+            found: Embedding = real(self, arrays)
+            return found
+
+        monkeypatch.setattr(Embedder, name, counted)
+    assert "added: 6" in index(media, "--out", out)
+    assert "unchanged: 6" in index(media, "--out", out)
+    assert sum(embedded) == 6
+    picture = sorted(media.glob("*.jpg"))[0]
+    picture.rename(media / "renamed.jpg")
+    copies(demo_folder, media / "more", 4)
+    told = json.loads(index(media, "--out", out, "--json"))
+    # the renamed picture's copy in `more` comes before it
+    assert {key: told[key] for key in ("added", "updated", "unchanged", "duplicates")} == {
+        "added": 2,
+        "updated": 1,
+        "unchanged": 5,
+        "duplicates": 6,
+    }
+    assert sum(embedded) == 8
+
+
+def sync(bundle_folder: Path, *arguments: str | Path) -> int:
+    return main(["index", "sync", str(bundle_folder), *map(str, arguments), "--device", "cpu", "--json"])
+
+
+def test_sync_removes_what_is_gone_unless_all_of_it_is(
+    index: Index, bundle_folder: Path, demo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, sound, photo = outside_world(demo_folder, tmp_path)
+    out, rows = tmp_path / "index", tmp_path / "set" / "rows.csv"
+    index(rows, "--out", out)
+    (tmp_path / photo).unlink()  # the root stays, though no other file lies outside of the rows file's folder
+    assert sync(bundle_folder, rows, "--out", out, "--split", "test") == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == 0
+    assert sync(bundle_folder, rows, "--out", out) == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == 1
+    assert items(out) == {picture: "1:image", sound: "1:sound"}
+    (tmp_path / "set" / "in").rename(tmp_path / "unmounted")
+    assert sync(bundle_folder, rows, "--out", out) == 1
+    told = capsys.readouterr().err
+    assert f"not one file that {rows} names is there, so nothing was removed" in told
+    rows.unlink()
+    assert sync(bundle_folder, rows, "--out", out) == 1
+    assert "does not exist" in capsys.readouterr().err
+    assert len(items(out)) == 2
+
+
+def test_a_catalogue_of_copies_needs_its_source_no_more(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    files = {file.name: file.read_bytes() for file in copies(demo_folder, tmp_path / "media", 1)}
+    index(tmp_path / "media", "--out", tmp_path / "index", "--copy")
+    shutil.rmtree(tmp_path / "media")
+    shutil.move(tmp_path / "index", tmp_path / "elsewhere")
+    catalogue = LocalCatalogue.open(tmp_path / "elsewhere")
+    found = {item.metadata["path"]: catalogue.file(item).read_bytes() for item in catalogue.list()}
+    catalogue.close()
+    assert found == files
