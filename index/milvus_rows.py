@@ -106,7 +106,7 @@ def ordered(wire: Wire, after: int, filter: Filter | None, most: int) -> Iterato
             continue
         if count:
             yield from sorted(rows(wire, within), key=place)
-        width = (high - low) * (4 if count < most // 4 else 1)
+        width = (high - low) * (4 if 4 * count <= most else 1)
         low, high = high, min(now, high + width) if high < now else LAST
 
 
