@@ -19,6 +19,7 @@ Fetch = Callable[[Numbers], Vectors]  # vectors as they are, of numbers that are
 
 FORGOTTEN = 256  # numbers that searches skip before they are taken out of the index, which reads all of it
 FEW = 2_000  # that pass a filter: fetched and compared, rather than sought in the lists
+TIE = 5e-7  # scores that differ by no more are of equal vectors
 PASSING = 200_000  # that pass a filter: all lists are read, as most of what is in them is skipped
 
 
@@ -175,7 +176,7 @@ class Neighbours:
         """
         found = self._candidates(queries, k, len(self) if available is None else available, lists, selector)
         if self.plan.kind in ("flat", "ivf-flat"):
-            return [sorted(row, key=_rank)[:k] for row in found]
+            return [_ranked(row)[:k] for row in found]
         return [_again(row, query, k, fetch) for row, query in zip(found, queries, strict=True)]
 
     def _lists(self, k: int, recall: float, passing: Passing | None) -> int:
@@ -195,7 +196,7 @@ class Neighbours:
         while True:
             scores, numbers = self._run(queries, wanted, lists, selector)
             cut = scores[:, min(k - 1 + forgotten, wanted - 1)]
-            if wanted == most or ((scores[:, -1] < cut) | (numbers[:, -1] < 0)).all():
+            if wanted == most or ((scores[:, -1] < cut - TIE) | (numbers[:, -1] < 0)).all():
                 break
             wanted = min(2 * wanted, most)
         pairs = (zip(row, at, strict=True) for row, at in zip(scores.tolist(), numbers.tolist(), strict=True))
@@ -220,11 +221,24 @@ def _again(row: list[tuple[float, int]], query: Vectors, k: int, fetch: Fetch) -
 
 
 def _best(numbers: Numbers, scores: Vectors, k: int) -> Found:
-    """The k best of `[Q, N]` scores; `numbers` ascend, so a stable sort gives ties to what came first."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return [
-        list(zip(row[at].tolist(), numbers[at].tolist(), strict=True)) for row, at in zip(scores, best, strict=True)
-    ]
+    """The k best of `[Q, N]` scores."""
+    if k < scores.shape[1]:
+        kth = -np.partition(-scores, k - 1, axis=1)[:, k - 1]
+        rows = [(row, np.flatnonzero(row >= least - TIE)) for row, least in zip(scores, kth, strict=True)]
+    else:
+        rows = [(row, np.arange(len(row))) for row in scores]
+    return [_ranked(list(zip(row[at].tolist(), numbers[at].tolist(), strict=True)))[:k] for row, at in rows]
+
+
+def _ranked(row: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Best first. Scores of equal vectors may differ by rounding, as libraries sum in blocks: such are made equal, and
+    equal ones come by number."""
+    ranked = sorted(row, key=_rank)
+    for at in range(1, len(ranked)):
+        first, (score, number) = ranked[at - 1][0], ranked[at]
+        if first - score <= TIE:
+            ranked[at] = (first, number)
+    return sorted(ranked, key=_rank)
 
 
 def _rank(scored: tuple[float, int]) -> tuple[float, int]:
