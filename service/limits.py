@@ -79,7 +79,7 @@ class UploadLimit:
                 f"A request may carry {self.upload_bytes:,} bytes; send fewer or smaller files.",
                 limit=self.upload_bytes,
             )
-            await problem.response({"connection": "close"})(scope, receive, send)
+            await problem.response(scope["path"], {"connection": "close"})(scope, receive, send)
 
     async def _drain(self, receive: Receive) -> None:
         dropped = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +24,7 @@ from training.model.media.source import (
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:bma:problem:"
+OPENAI_PATHS = ("/v1/embeddings", "/v1/models")  # and what is below them: errors in OpenAI's shape
 
 # kind: status and title; the kind is the stable end of a problem's `type`
 KINDS: dict[str, tuple[int, str]] = {
@@ -36,7 +38,14 @@ KINDS: dict[str, tuple[int, str]] = {
     "invalid-request": (422, "The request is not valid"),
     "malformed-body": (400, "The body can't be parsed"),
     "no-such-range": (416, "The file has no such range"),
+    "no-key": (401, "An API key is needed"),
+    "wrong-key": (401, "The API key is not known"),
+    "scope-missing": (403, "The API key does not allow this"),
+    "rate-limited": (429, "The API key asks too often"),
     "other-site": (403, "The request comes from a page of another site"),
+    "unknown-host": (421, "The service is not known by this name"),
+    "too-slow": (408, "The request came too slowly"),
+    "reload-failed": (409, "The service goes on with what it had"),
     "not-found": (404, "There is nothing here"),
     "no-such-item": (404, "There is no such item"),
     "content-gone": (404, "The item's file is gone"),
@@ -44,6 +53,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "id-taken": (409, "The id belongs to another item"),
     "modality-clash": (409, "The item is of the other modality"),
     "read-only": (409, "The catalogue may only be read"),
+    "model-not-found": (404, "The service has no such model"),
+    "no-memory": (409, "The model has no memory"),
     "no-class-head": (409, "The model has no class head"),
     "no-catalogue": (409, "The service has no catalogue"),
     "not-ready": (503, "The service is not ready"),
@@ -59,6 +70,8 @@ _MEDIA_KINDS: dict[type[MediaError], str] = {
     MissingMedia: "content-gone",
 }
 
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
 _A_FILE = "takes a file; with curl write -F field=@path"
 _TAKES = {"image": _A_FILE, "sound": _A_FILE}
 
@@ -71,11 +84,13 @@ class Problem(Exception):
     Args:
         kind: one of `KINDS`.
         detail: one sentence: what is wrong and what to do.
+        headers: of the answer, such as `retry-after`.
         extra: further members of the document.
     """
 
-    def __init__(self, kind: str, detail: str, **extra: Any) -> None:
+    def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
+        self.headers = dict(headers or {})
         self.detail = "".join(character if character.isprintable() else "?" for character in detail)
         self.kind, self.extra = kind, extra
         self.status, self.title = KINDS[kind]
@@ -90,9 +105,30 @@ class Problem(Exception):
             **self.extra,
         }
 
-    def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
-        """The whole answer."""
-        return JSONResponse(self.document(), self.status, headers, MEDIA_TYPE)
+    def response(self, path: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        """The whole answer, in the dialect of the request's path."""
+        return error_answer(path, self.document(), {**self.headers, **(headers or {})})
+
+
+def error_answer(path: str, document: dict[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A problem document as an answer; on OpenAI's paths in the shape that its clients read.
+
+    Args:
+        path: of the request.
+        document: `type`, `title`, `status`, `detail` and what else there is to say.
+        headers: of the answer.
+    """
+    status = document["status"]
+    if not any(path == openai or path.startswith(f"{openai}/") for openai in OPENAI_PATHS):
+        return JSONResponse(document, status, headers, MEDIA_TYPE)
+    status = 400 if status in (415, 422) else status  # its clients know one status for what can't be read
+    error = {
+        "message": document["detail"],
+        "type": _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
+        "param": document.get("param"),
+        "code": document["type"].removeprefix(URN).replace("-", "_"),
+    }
+    return JSONResponse({"error": error}, status, headers)
 
 
 def media_problem(error: MediaError) -> Problem:
@@ -105,38 +141,39 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> JSONResponse:
-        return error.response()
+        return error.response(request.url.path)
 
     @app.exception_handler(CatalogueError)
     async def catalogue(request: Request, error: CatalogueError) -> JSONResponse:
-        return Problem("content-gone", _sentence(str(error))).response()
+        return Problem("content-gone", _sentence(str(error))).response(request.url.path)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return Problem(
-            "invalid-request", _explain(error), errors=[_where(entry) for entry in error.errors()]
-        ).response()
+        return Problem("invalid-request", _explain(error), errors=[_where(entry) for entry in error.errors()]).response(
+            request.url.path
+        )
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
         if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"There is no {request.url.path} here; /docs lists every path."
-            return Problem("not-found", detail).response(headers)
+            return Problem("not-found", detail).response(request.url.path, headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = error.headers.get("allow") or error.headers.get("Allow") if error.headers else None
             detail = f"{request.method} is not allowed on {request.url.path}; use {allowed or 'another method'}."
-            return Problem("method-not-allowed", detail).response(headers)
+            return Problem("method-not-allowed", detail).response(request.url.path, headers)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             detail = f"The body can't be parsed ({error.detail}); send multipart/form-data with files in fields."
-            return Problem("malformed-body", detail).response(headers)
+            return Problem("malformed-body", detail).response(request.url.path, headers)
         document = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
-        return JSONResponse({**document, "detail": str(error.detail)}, error.status_code, headers, MEDIA_TYPE)
+        return error_answer(request.url.path, {**document, "detail": str(error.detail)}, headers)
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return Problem("internal", "The service failed on this request; its log says why. Try again later.").response()
+        problem = Problem("internal", "The service failed on this request; its log says why. Try again later.")
+        return problem.response(request.url.path)
 
 
 def _explain(error: RequestValidationError) -> str:

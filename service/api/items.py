@@ -131,14 +131,14 @@ class _Content(FileResponse):
             if begun:
                 raise
             problem = Problem("content-gone", "The item was replaced or deleted just now; ask again.")
-            await problem.response()(scope, receive, send)
+            await problem.response(scope["path"])(scope, receive, send)
             return
         if refused is not None:
             extent = Headers(raw=refused["headers"]).get("content-range")
             problem = Problem(
                 "no-such-range", "The file does not have the range of bytes asked for; ask for bytes that it has."
             )
-            await problem.response({"content-range": extent} if extent else None)(scope, receive, send)
+            await problem.response(scope["path"], {"content-range": extent} if extent else None)(scope, receive, send)
 
 
 def _etag(file: File, stretch: dict[str, float]) -> str:
