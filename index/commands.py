@@ -43,6 +43,15 @@ def add_commands(index: Any, track: Track) -> None:
     read.add_argument("--json", action="store_true", help="print JSON")
     read.set_defaults(run=index_import, track=track)
 
+    migrate = index.add_parser("migrate", help="move a catalogue between a folder and Milvus, and prove the two equal")
+    migrate.add_argument("source", metavar="FROM", help="a folder, or milvus+http://host:19530/NAME?root=…&content=…")
+    migrate.add_argument("target", metavar="TO", help="likewise; made where it is not there, gone on with where it is")
+    migrate.add_argument(
+        "--recall", type=float, default=0.99, help="share of the neighbours that must be found again (default 0.99)"
+    )
+    migrate.add_argument("--json", action="store_true", help="print JSON")
+    migrate.set_defaults(run=index_migrate, track=track)
+
 
 def index_info(arguments: argparse.Namespace) -> None:
     """`bma index info`."""
@@ -134,6 +143,33 @@ def index_import(arguments: argparse.Namespace) -> None:
     finally:
         catalogue.close()
     _say(arguments, done, f"{arguments.out} has the items of {arguments.src}: {_words(done)}")
+
+
+def index_migrate(arguments: argparse.Namespace) -> int:
+    """`bma index migrate`; status 1 where the two are not equal."""
+    from dataclasses import asdict
+
+    from index.migrate import migrate
+    from index.stores import create_catalogue, is_catalogue, open_catalogue
+
+    source = open_catalogue(arguments.source)
+    try:
+        if is_catalogue(arguments.target):
+            target = open_catalogue(arguments.target, writable=True)
+        else:
+            target = create_catalogue(arguments.target, source.fingerprint, source.dimension, source.root)
+        try:
+            done = migrate(source, target, recall=arguments.recall, track=arguments.track)
+        finally:
+            target.close()
+    finally:
+        source.close()
+    lines = done.faults or [
+        f"{arguments.target} is the same as {arguments.source}: {_words(done.target)}; "
+        f"neighbours of {done.queries} items found again: {done.recall:.2%}"
+    ]
+    _say(arguments, {**asdict(done), "faults": done.faults}, f"items moved: {done.moved}, kept: {done.kept}", *lines)
+    return 1 if done.faults else 0
 
 
 def _add_catalogue(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int | None]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ BATCH = 1_000  # items that are moved at once
 BYTES = 64 * 2**20  # of contents that are moved at once
 SAMPLE = 200  # items whose neighbours and files are compared
 K = 10
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]
 CLOSE = 1e-5  # by which two scores of the same vectors may differ
 
 
@@ -80,7 +82,7 @@ def migrate(
     batch: int = BATCH,
     sample: int = SAMPLE,
     recall: float = 0.99,
-    progress: Callable[[int], object] = lambda items: None,
+    track: Track = lambda items, what, total: items,
 ) -> Migration:
     """Put all items of a catalogue, with their vectors and contents, into another, and compare the two.
 
@@ -93,7 +95,7 @@ def migrate(
         batch: items that are moved at once.
         sample: items whose neighbours and files are compared.
         recall: share of the source's neighbours that the target must give; below 1 as either may be approximate.
-        progress: is told how many items have been dealt with since it was last told.
+        track: told of the items that are gone through, what that is called, and how many there are.
 
     Raises:
         CatalogueError: the two are of different models, or one can't be read or written.
@@ -105,19 +107,16 @@ def migrate(
         )
     moved = kept = contents = 0
     sampled = _Reservoir(sample)
-    cursor: str | None = ""
-    while cursor is not None:
-        page = source.page(batch, cursor)
-        cursor = page.cursor
-        changed = _changed(source, target, page.items)
-        for items, held in _parts(source, target, changed):
-            target.put(items, source.vectors([item.id for item in items]), held)
+    remaining = iter(track(source.list(), "migrating", sum(source.count().values())))
+    while items := list(islice(remaining, batch)):
+        changed = _changed(source, target, items)
+        for part, held in _parts(source, target, changed):
+            target.put(part, source.vectors([item.id for item in part]), held)
             contents += len(held)
         moved += len(changed)
-        kept += len(page.items) - len(changed)
-        for item in page.items:
+        kept += len(items) - len(changed)
+        for item in items:
             sampled.offer(item.id)
-        progress(len(page.items))
     share, difference = _compare_neighbours(source, target, sampled.ids)
     files, missing = _compare_files(source, target, sampled.ids)
     return Migration(

@@ -63,7 +63,12 @@ def add_commands(commands: Any) -> None:
 
     serve = commands.add_parser("serve", help="answer over HTTP")
     serve.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
-    serve.add_argument("--index", type=Path, metavar="CATALOGUE", help="leave out to embed and classify only")
+    serve.add_argument(
+        "--index",
+        type=Path,
+        metavar="CATALOGUE",
+        help="a folder, or milvus+http://host:19530/NAME?root=…&content=…; leave out to embed and classify only",
+    )
     serve.add_argument(
         "--read-only", action="store_true", help="take no changes, so that several services may share a catalogue"
     )

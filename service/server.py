@@ -13,8 +13,8 @@ from pathlib import Path
 
 import uvicorn
 
-from index.catalogue import CatalogueError, InUse, NotWritable
-from index.local import LocalCatalogue
+from index.catalogue import Catalogue, CatalogueError, InUse, NotWritable
+from index.stores import open_catalogue
 from service.app import create_app
 from service.engine import Engine
 from service.fingerprint import check_fingerprint
@@ -45,7 +45,7 @@ def load_engine(
 
     Args:
         model: the bundle's folder.
-        index: the catalogue's folder, None to serve without one.
+        index: the catalogue's folder or its address in Milvus, None to serve without one.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32 or bf16.
         read_only: leave the catalogue to another that writes.
@@ -75,17 +75,17 @@ def load_engine(
     return engine
 
 
-def _open_catalogue(index: Path, read_only: bool) -> LocalCatalogue:
+def _open_catalogue(index: Path, read_only: bool) -> Catalogue:
     """For writing, unless it is to be read only or can't be written."""
     if read_only:
-        return LocalCatalogue.open(index)
+        return open_catalogue(index)
     try:
-        return LocalCatalogue.open(index, writable=True)
+        return open_catalogue(index, writable=True)
     except InUse as error:
         raise ServeError(f"{error}, with 'bma serve --read-only'") from None
     except NotWritable:
         print(f"bma: {index} can't be written, so it is served read-only", file=sys.stderr, flush=True)
-        return LocalCatalogue.open(index)
+        return open_catalogue(index)
 
 
 def make_server(engine: Engine) -> uvicorn.Server:

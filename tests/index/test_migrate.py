@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,14 +61,19 @@ def equal(one: Catalogue, other: Catalogue) -> bool:
 def test_there_and_back_everything_is_equal(
     source: LocalCatalogue, milvus_address: Callable[..., Address], tmp_path: Path
 ) -> None:
-    told: list[int] = []
+    told: list[tuple[str, int]] = []
+
+    def track(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+        told.append((what, total))
+        return items
+
     middle = MilvusCatalogue.create(milvus_address(), "f", D)
-    there = migrate(source, middle, batch=40, sample=50, progress=told.append)
+    there = migrate(source, middle, batch=40, sample=50, track=track)
     counts: dict[Modality, int] = {"image": 50, "sound": 100}
     assert replace(there, difference=0.0) == Migration(N, 0, 20, counts, counts, 50, 1.0, 0.0, 50, (), 0.99)
     assert there.difference < 1e-6
     assert there.faults == []
-    assert told == [40, 40, 40, 30]
+    assert told == [("migrating", N)]
     assert equal(source, middle)
     assert [item.created for item in middle.list()] == [item.created for item in source.list()]
     back = LocalCatalogue.create(tmp_path / "back", "f", D, tmp_path)
@@ -168,3 +175,25 @@ def test_stores_are_opened_by_their_place(tmp_path: Path, milvus_address: Callab
         assert (opened.fingerprint, opened.dimension, opened.writable) == ("f", D, False)
         assert opened.root == tmp_path
         opened.close()
+
+
+def test_the_command_migrates_proves_and_says_what_is_wrong(
+    source: LocalCatalogue, milvus_address: Callable[..., Address], tmp_path: Path, bma: Callable[..., Any]
+) -> None:
+    source.close()
+    address = milvus_address()
+    place = f"{address}?root={tmp_path}&content={address.content}&index=FLAT"
+    done = bma("index", "migrate", str(tmp_path / "source"), place, "--json")
+    report = json.loads(done.stdout)
+    assert (report["moved"], report["kept"], report["recall"], report["faults"]) == (N, 0, 1.0, [])
+    assert "is the same as" in bma("index", "migrate", place, str(tmp_path / "back")).stdout
+    with closing(open_catalogue(tmp_path / "back")) as back, closing(open_catalogue(tmp_path / "source")) as first:
+        assert equal(first, back)
+        assert back.root == tmp_path
+    for file in tmp_path.glob("*.jpg"):
+        file.unlink()
+    with closing(open_catalogue(tmp_path / "back", writable=True)) as back:
+        back.put([Item("stray", "image", "x.jpg", "image/jpeg")], unit(1))
+    wrong = bma("index", "migrate", place, str(tmp_path / "back"), "--json")
+    assert wrong.returncode == 1
+    assert json.loads(wrong.stdout)["faults"] == ["the target holds 51 images and the source 50: it held others before"]
