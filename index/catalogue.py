@@ -44,7 +44,7 @@ class Item:
         metadata: free JSON object.
         content: SHA-256 of the bytes where the catalogue holds them, in hexadecimal; empty for a file by reference.
         stamp: what tells a changed file from an unchanged one, for whoever fills the catalogue; free text.
-        created: when it was first put, UTC, ISO 8601.
+        created: when it was first put, UTC, ISO 8601; given with a new item (from an export), it is kept.
         updated: when it was last changed.
     """
 

@@ -26,7 +26,7 @@ def items_of(table: Sequence[Sequence[Any]]) -> list[Item]:
 def insert(connection: sqlite3.Connection, item: Item, vector: bytes, now: str) -> None:
     """Add an item, or replace the one of its id."""
     old = connection.execute("DELETE FROM items WHERE id = ? RETURNING created", (item.id,)).fetchone()
-    cells = (*_cells(item), old[0] if old else now, now)
+    cells = (*_cells(item), old[0] if old else item.created or now, now)
     number = connection.execute(
         f"INSERT INTO items ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", cells
     ).lastrowid

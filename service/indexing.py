@@ -14,8 +14,8 @@ from index.database import DATABASE
 from index.local import LocalCatalogue
 from index.source import Entry, Source
 from index.summary import UNREADABLE, Summary, write_unreadable
+from service.bulk import BulkEmbedder
 from service.fingerprint import check_fingerprint
-from service.pipeline import Pipeline
 from training.data.rows import Row, RowsError, read_rows
 from training.model.embedder import Embedder
 from training.model.media import image, sound
@@ -57,7 +57,7 @@ def build_catalogue(
             raise CatalogueError(
                 f"{out} holds files of {catalogue.root}, not of {found.root}; name another catalogue with --out"
             )
-        with Pipeline(embedder, found.root) as embed:
+        with BulkEmbedder(embedder, found.root) as embed:
             summary = build(catalogue, found, embed, copy=copy, remove=sync, track=track)
         write_unreadable(out / UNREADABLE, summary.unreadable)
     finally:

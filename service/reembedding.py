@@ -15,7 +15,7 @@ from index.reembed import ReEmbedding
 from index.source import Embedded, Entry, Unreadable
 from index.stamp import Stamp
 from index.summary import UNREADABLE, write_unreadable
-from service.pipeline import Pipeline
+from service.bulk import BulkEmbedder
 from training.model.embedder import Embedder
 from training.progress import track
 
@@ -83,7 +83,7 @@ def _embed(work: ReEmbedding, embedder: Embedder) -> _Outcome:
             outcome.embedded += len(batch)
             batch.clear()
 
-    with Pipeline(embedder, folder := work.catalogue.root) as embed:
+    with BulkEmbedder(embedder, folder := work.catalogue.root) as embed:
         for number, result in embed(entries()):
             item = waiting.pop(number)
             if isinstance(result, Embedded):

@@ -49,7 +49,7 @@ def held(catalogue: LocalCatalogue) -> dict[str, tuple[Item, bytes, npt.NDArray[
     found = {}
     for item in catalogue.list():
         data = catalogue.file(item).read_bytes() if item.content else b""
-        found[item.id] = (replace(item, created="", updated=""), data, catalogue.vectors([item.id])[0])
+        found[item.id] = (replace(item, updated=""), data, catalogue.vectors([item.id])[0])
     return found
 
 

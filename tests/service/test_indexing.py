@@ -17,10 +17,10 @@ import pytest
 
 from index.local import LocalCatalogue
 from index.source import Embedded, Entry, Unreadable
-from service import pipeline
+from service import bulk
+from service.bulk import BulkEmbedder
 from service.cli import main
 from service.indexing import find_entries
-from service.pipeline import Pipeline
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import sound_seconds
 
@@ -208,10 +208,10 @@ def test_long_sounds_are_decoded_a_few_at_a_time(
     results: dict[float, list[Embedded | Unreadable]] = {}
     longest = max(sound_seconds(demo_folder / "sounds" / entry.path) or 0 for entry in whole)
     for together in (1800.0, 2 * longest, 0.1, 2.5 * longest):
-        monkeypatch.setattr(pipeline, "TOGETHER", together)
+        monkeypatch.setattr(bulk, "TOGETHER", together)
         if together == 2.5 * longest:  # the files lie
-            monkeypatch.setattr(pipeline.sound, "sound_seconds", lambda *_: 0.01)
-        with Pipeline(embedder, demo_folder / "sounds") as embed_entries:
+            monkeypatch.setattr(bulk.sound, "sound_seconds", lambda *_: 0.01)
+        with BulkEmbedder(embedder, demo_folder / "sounds") as embed_entries:
             by_number = dict(embed_entries(enumerate(entries)))
         results[together] = [by_number[number] for number in range(len(entries))]
         assert max(lasting) <= max(together / 2, longest) + 1e-6  # beside as much that is being decoded

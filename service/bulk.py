@@ -25,7 +25,7 @@ Numbered = tuple[int, Entry]
 Decoded = tuple[npt.NDArray[Any], str] | Unreadable | None  # None: found no room beside the others of its group
 
 
-class Pipeline:
+class BulkEmbedder:
     """Decodes entries on all cores and embeds them in full batches, of one modality each.
 
     In memory at once are two groups: some batches of images, or sounds that last `TOGETHER` seconds in both.
@@ -39,7 +39,7 @@ class Pipeline:
         self.embedder, self.root = embedder, root
         self._pool = ThreadPoolExecutor(os.cpu_count(), "decode")
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self) -> BulkEmbedder:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from index.source import Embedded, Entry, Unreadable
-from service import pipeline
-from service.pipeline import AT_ONCE, ROUNDS, Pipeline
+from service import bulk
+from service.bulk import AT_ONCE, ROUNDS, BulkEmbedder
 
 BATCH = 4
 GROUP = BATCH * ROUNDS
@@ -43,17 +43,17 @@ def model() -> Model:
 
 
 @pytest.fixture
-def pipe(model: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+def pipe(model: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[BulkEmbedder]:
     """Whose files hold the number in their names; those with `bad` can't be read."""
 
-    def read(self: Pipeline, entry: Entry, allowance: object) -> Any:
+    def read(self: BulkEmbedder, entry: Entry, allowance: object) -> Any:
         if "bad" in entry.path:
             return Unreadable(entry.path, f"{entry.path} is damaged")
         return np.array([int(Path(entry.path).stem)]), "image/png"
 
-    monkeypatch.setattr(Pipeline, "_read", read)
-    monkeypatch.setattr(Pipeline, "_seconds", lambda self, entry: 1.0 if entry.modality == "sound" else 0.0)
-    with Pipeline(model, Path()) as pipe:
+    monkeypatch.setattr(BulkEmbedder, "_read", read)
+    monkeypatch.setattr(BulkEmbedder, "_seconds", lambda self, entry: 1.0 if entry.modality == "sound" else 0.0)
+    with BulkEmbedder(model, Path()) as pipe:
         yield pipe
 
 
@@ -61,7 +61,7 @@ def entries(count: int, *modalities: Any) -> Iterator[tuple[int, Entry]]:
     return ((n, Entry(f"{n}.x", modalities[n % len(modalities)])) for n in range(count))
 
 
-def test_batches_are_full_though_the_modalities_alternate(model: Model, pipe: Pipeline) -> None:
+def test_batches_are_full_though_the_modalities_alternate(model: Model, pipe: BulkEmbedder) -> None:
     count = 5 * GROUP + 3
     found = dict(pipe(entries(count, "image", "sound", "sound")))
     assert found.keys() == set(range(count))
@@ -70,7 +70,7 @@ def test_batches_are_full_though_the_modalities_alternate(model: Model, pipe: Pi
     assert all(len({(number % 3) > 0 for number in batch}) == 1 for batch in model.batches)
 
 
-def test_what_can_not_be_read_goes_by_the_model(model: Model, pipe: Pipeline) -> None:
+def test_what_can_not_be_read_goes_by_the_model(model: Model, pipe: BulkEmbedder) -> None:
     some = [Entry("bad1.png", "image"), Entry("2.png", "image"), Entry("bad3.wav", "sound")]
     found = dict(pipe(enumerate(some)))
     assert [type(found[number]) for number in range(3)] == [Unreadable, Embedded, Unreadable]
@@ -79,7 +79,7 @@ def test_what_can_not_be_read_goes_by_the_model(model: Model, pipe: Pipeline) ->
 
 
 def test_the_next_batch_is_decoded_while_the_model_has_this_one(
-    model: Model, pipe: Pipeline, monkeypatch: pytest.MonkeyPatch
+    model: Model, pipe: BulkEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded, read = set[int](), pipe._read
     changed = threading.Condition()
@@ -104,7 +104,7 @@ def test_the_next_batch_is_decoded_while_the_model_has_this_one(
     assert most == AT_ONCE * GROUP  # and no more than that
 
 
-def test_sounds_that_last_are_fewer_at_once(model: Model, pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "TOGETHER", 3.0 * AT_ONCE)
+def test_sounds_that_last_are_fewer_at_once(model: Model, pipe: BulkEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "TOGETHER", 3.0 * AT_ONCE)
     assert len(dict(pipe(entries(10, "sound")))) == 10
     assert [len(batch) for batch in model.batches] == [3, 3, 3, 1]
