@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,26 @@ def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """Errors for a path's `responses`, each status with what it means."""
     content = {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}
     return {status: {"description": what, "content": content} for status, what in described.items()}
+
+
+class OpenAIError(BaseModel):
+    """What is wrong, as OpenAI's API says it."""
+
+    message: str = Field(examples=["input[0] is not valid base64; encode the file's bytes with the standard alphabet."])
+    type: str = Field(examples=["invalid_request_error"])
+    param: str | None = Field(default=None, description="The part of the request that is at fault.")
+    code: str | None = Field(default=None, examples=["invalid_request"])
+
+
+class OpenAIErrorDocument(BaseModel):
+    """An error, as OpenAI's API answers it."""
+
+    error: OpenAIError
+
+
+def refusals(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Errors for `responses` of a path in OpenAI's dialect."""
+    return {status: {"description": what, "model": OpenAIErrorDocument} for status, what in described.items()}
 
 
 class Embedded(Schema):
@@ -137,6 +157,70 @@ class SearchAnswer(Schema):
 
     model: str = Field(examples=["bma-demo-1f2e3d4c"])
     results: list[Searched]
+
+
+class EmbeddingsRequest(BaseModel):
+    """What `/v1/embeddings` takes: OpenAI's request, and `modality`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: str | list[str] = Field(
+        description="An image or a sound as a data URI, or a list of them.",
+        examples=[
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
+        ],
+    )
+    model: str = Field(description="The model's name, or `bma`.", examples=["bma"])
+    encoding_format: Literal["float", "base64"] | None = Field(
+        default=None, description="Numbers (so if left out), or base64 of little-endian float32."
+    )
+    dimensions: int | None = Field(default=None, description="Only the model's own number is taken; leave it out.")
+    modality: Literal["image", "sound", "audio"] | None = Field(
+        default=None, description="What the inputs are, where their data URIs do not say image/…, audio/… or video/…."
+    )
+    user: str | None = Field(default=None, description="Taken as OpenAI's API does, and not looked at.")
+
+
+class EmbeddingVector(Schema):
+    """The projection z of one input."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int = Field(examples=[0])
+    embedding: list[float] | str = Field(
+        description="128 floats of unit norm; base64 of little-endian float32 if asked."
+    )
+
+
+class Usage(Schema):
+    """Tokens, of which images and sounds have none."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class EmbeddingsAnswer(Schema):
+    """One vector per input, in order."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddingVector]
+    model: str = Field(examples=["bma-demo-1f2e3d4c"])
+    usage: Usage = Usage()
+
+
+class OpenAIModel(Schema):
+    """A model."""
+
+    id: str = Field(examples=["bma-demo-1f2e3d4c"])
+    object: Literal["model"] = "model"
+    created: int = Field(default=0, description="Not known, so 0.")
+    owned_by: Literal["bma-memory"] = "bma-memory"
+
+
+class OpenAIModels(Schema):
+    """The models of the service."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]
 
 
 class ModelAnswer(Schema):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 from fastapi import APIRouter, Depends, Query
 
 from index.catalogue import Hit
@@ -14,6 +11,7 @@ from service.api.decoding import decode
 from service.api.items import catalogue_of, described
 from service.api.parameters import FilterText, K, check_k, parse_filter
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
+from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
 from service.problems import Problem
 from service.schemas import (
@@ -58,7 +56,7 @@ async def embed(
     uploads, modality = await read_uploads(engine, image, sound)
     decoded = await decode(engine, uploads, modality)
     embedding = await engine.embed(decoded.packed, modality)
-    encode = _base64 if encoding == "base64" else _floats
+    encode = as_base64 if encoding == "base64" else as_floats
     wanted = include.split(",")
 
     def result(upload: Upload, place: int) -> Embedded:
@@ -143,12 +141,3 @@ async def _search(
 
 def _hit(hit: Hit) -> SearchHit:
     return SearchHit(**described(hit.item), score=hit.score)
-
-
-def _floats(vector: npt.NDArray[np.float32]) -> list[float]:
-    numbers: list[float] = vector.tolist()
-    return numbers
-
-
-def _base64(vector: npt.NDArray[np.float32]) -> str:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
