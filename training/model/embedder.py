@@ -16,6 +16,7 @@ from torch import Tensor
 
 from training.model.bundle import Bundle, load_bundle
 from training.model.device import autocast, place, resolve_device, resolve_precision
+from training.model.explanation import Explanation, explain
 from training.model.media.image import MAX_PIXELS, read_image
 from training.model.media.sound import MAX_SECONDS, Allowance, read_sound
 from training.model.media.source import Source
@@ -34,6 +35,21 @@ class Embedding:
 
     h: npt.NDArray[np.float32]
     z: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a sound that the model hears at once.
+
+    Attributes:
+        start: seconds from the sound's beginning.
+        end: likewise; less than a window after `start` where the sound ends before.
+        wave: int16 `[l]`, a window's samples or fewer, to be embedded as a sound of its own.
+    """
+
+    start: float
+    end: float
+    wave: npt.NDArray[np.int16]
 
 
 class Embedder:
@@ -120,6 +136,35 @@ class Embedder:
             h.append(self._represent(self.preprocessor.sound(torch.stack(batch).to(self.device)), "sound"))
         per_sound = torch.cat(h).split(counts)
         return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]), "sound")
+
+    def cut(self, wave: npt.NDArray[np.int16]) -> list[Window]:
+        """The windows of a sound in the packed form, int16 `[L]`, one after the other; a tail of less than half a
+        window is in none (see `windows` in preprocess.py)."""
+        config = self.preprocessor.config
+        samples, rate = config.window_samples, config.sample_rate
+        starts = [start for start in range(0, len(wave), samples) if not start or 2 * (len(wave) - start) >= samples]
+        ends = [min(start + samples, len(wave)) for start in starts]
+        return [Window(a / rate, b / rate, wave[a:b]) for a, b in zip(starts, ends, strict=True)]
+
+    def pool(self, h: npt.NDArray[np.float32], counts: Sequence[int]) -> Embedding:
+        """Whole sounds of their windows' representations: what `embed_sounds` gives for them, up to rounding.
+
+        Args:
+            h: float32 `[W, 2c]`, of the windows of all sounds.
+            counts: how many of them belong to each sound, in order, at least 1.
+        """
+        per_sound = torch.tensor(h).split(list(counts))
+        return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]), "sound")
+
+    def explain(
+        self, h: npt.NDArray[np.float32], counts: Sequence[int], modality: Modality, top: int = 5
+    ) -> Explanation:
+        """Which slots answered: `explain` of explanation.py, for h `[W, 2c]` of images or of windows of sounds.
+
+        Raises:
+            ValueError: the model was made without a memory.
+        """
+        return explain(self.model, torch.tensor(h, device=self.device), counts, modality, top)
 
     def classify(self, h: npt.NDArray[np.float32], modality: Modality) -> npt.NDArray[np.float32]:
         """Class probabilities of representations `[N, 2c]`: float32 `[N, classes]`, in the order of `labels`.

@@ -125,6 +125,23 @@ def test_a_long_sound_is_the_mean_of_its_windows(embedder: Embedder, waves: list
     assert np.abs(whole.z[0] - mean_z / np.linalg.norm(mean_z)).max() > 1e-3
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 2.9, 3.1, 4.0, 7.0])
+def test_windows_are_what_a_sound_is_the_mean_of(embedder: Embedder, numbers: Numbers, seconds: float) -> None:
+    wave = (9000 * numbers(round(seconds * RATE), 41)).astype(np.int16)
+    pieces = embedder.cut(wave)
+    samples = embedder.preprocessor.config.window_samples
+    assert len(pieces) == len(preprocess.windows(torch.from_numpy(wave), samples))
+    for place, piece in enumerate(pieces):
+        assert piece.start == pytest.approx(2 * place)
+        assert piece.end == pytest.approx(min(2 * place + 2, seconds), abs=1 / RATE)
+        assert np.array_equal(piece.wave, wave[place * samples : (place + 1) * samples])
+    other = (9000 * numbers(RATE, 42)).astype(np.int16)
+    h = embedder.embed_sounds([other, *(piece.wave for piece in pieces)]).h
+    pooled, whole = embedder.pool(h, [1, len(pieces)]), embedder.embed_sounds([other, wave])
+    np.testing.assert_allclose(pooled.h, whole.h, atol=1e-4)
+    assert cosines(pooled.z, whole.z).min() > 0.99999
+
+
 def test_a_long_sound_is_cut_as_it_is_needed(
     bundle: Bundle, waves: list[npt.NDArray[np.int16]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
