@@ -80,6 +80,7 @@ def test_there_and_back_everything_is_equal(
     again = migrate(middle, back, sample=50)
     assert (again.moved, again.contents, again.faults) == (N, 20, [])
     assert equal(source, back)
+    assert [item.created for item in back.list()] == [item.created for item in source.list()]
     assert sorted(back.content.hashes()) == sorted(source.content.hashes())
     for catalogue in (source, middle, back):
         catalogue.close()
