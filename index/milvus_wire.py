@@ -57,7 +57,7 @@ class Wire:
                 token=os.environ.get(TOKEN, ""),
                 db_name=address.database,
                 timeout=CONNECT,
-                dedicated=True,  # its own connection, so that closing one leaves others open
+                dedicated=True,  # a connection of its own
             )
 
     def create(self, fingerprint: str, dimension: int) -> None:

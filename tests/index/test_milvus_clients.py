@@ -136,6 +136,21 @@ def test_order_is_read_in_small_pieces_and_across_gaps(milvus_address: Callable[
     catalogue.close()
 
 
+def test_ties_go_to_what_came_first_however_many_there_are(milvus_address: Callable[..., Address]) -> None:
+    catalogue = MilvusCatalogue.create(milvus_address(), "f", D)
+    catalogue.put([item(f"i{n}") for n in range(200)], np.tile(unit(1), (200, 1)))
+    wire = Wire(catalogue.address)
+    rows = wire.query("image", "number > 0", ["*"])
+    numbers = sorted((row["number"] for row in rows), reverse=True)
+    wire.upsert("image", [{**row, "number": number} for row, number in zip(rows, numbers, strict=True)])
+    wire.close()
+    expected = ids(catalogue)
+    assert expected != sorted(expected, key=lambda id: int(id[1:]))
+    for k in (1, 50, 200):
+        assert [hit.item.id for hit in catalogue.search(unit(1), "image", k)[0]] == expected[:k]
+    catalogue.close()
+
+
 def test_contents_that_no_item_has_are_collected_once_they_are_old(milvus_address: Callable[..., Address]) -> None:
     catalogue = MilvusCatalogue.create(milvus_address(), "f", D)
     data = [b"one", b"two", b"three"]

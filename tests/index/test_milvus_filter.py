@@ -36,6 +36,7 @@ NASTY = [
     "true",
 ]
 texts = st.sampled_from(["dog", "cat", "", "Dog", "n", *NASTY])
+keys = st.sampled_from(["x", "", *NASTY[:2]])  # few, so that filters meet items
 whole = st.one_of(st.integers(-3, 3), st.sampled_from([2**53, 2**53 + 1, -(2**63), 2**63 - 1]))
 numbers = st.one_of(whole, st.sampled_from([0.5, -0.0, 2.0, -2.5, 1e300, 5e-324, float(2**53)]))
 scalars = st.one_of(texts, numbers, st.booleans())
@@ -45,7 +46,7 @@ items: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
         modality=st.sampled_from(["image", "sound"]),
         label=texts,
         tags=st.lists(texts, max_size=3),
-        metadata=st.dictionaries(texts, st.one_of(scalars, st.none(), st.lists(scalars, max_size=2)), max_size=3),
+        metadata=st.dictionaries(keys, st.one_of(scalars, st.none(), st.lists(scalars, max_size=2)), max_size=3),
     ),
     min_size=1,
     max_size=10,
@@ -57,7 +58,7 @@ filters = st.fixed_dictionaries(
         "label": st.one_of(texts, st.lists(texts, max_size=3)),
         "tags": st.one_of(texts, st.lists(texts, max_size=2)),
         "ids": st.lists(st.sampled_from(["0", "1", "2", "x", *NASTY]), max_size=3),
-        "metadata": st.dictionaries(texts, st.one_of(scalars, bounds), max_size=2),
+        "metadata": st.dictionaries(keys, st.one_of(scalars, bounds), max_size=2),
     },
 )
 
@@ -97,6 +98,23 @@ def test_both_stores_select_the_same(
         for modality in ("image", "sound"):
             ours, theirs = (each.search(query, modality, 4, filter)[0] for each in (milvus, local))
             assert [hit.item.id for hit in ours] == [hit.item.id for hit in theirs]
+
+
+SAME = ["1", 1, 1.0, True, "true", 0, -0.0, False, "", 2**53, 2**53 + 1, float(2**53), "0"]
+
+
+def test_types_are_apart_and_numbers_are_not(pair: tuple[LocalCatalogue, MilvusCatalogue]) -> None:
+    fill(pair, [{"modality": "image", "label": "", "tags": [], "metadata": {"x": value}} for value in SAME[:10]])
+    for wanted in SAME:
+        for condition in ({"x": wanted}, {"x": {"gte": wanted}}, {"x": {"gt": wanted}}, {"x": {"lte": wanted}}):
+            if isinstance(wanted, bool) and condition != {"x": wanted}:
+                continue
+            filter = Filter.parse(json.dumps({"metadata": condition}))
+            ours, theirs = ([item.id for item in each.list(filter)] for each in pair)
+            assert ours == theirs, condition
+    true = [item.id for item in pair[1].list(Filter(equal={"x": True}))]
+    one = [item.id for item in pair[1].list(Filter(equal={"x": 1}))]
+    assert (true, one) == (["3"], ["1", "2"])
 
 
 @settings(max_examples=60, deadline=None)
