@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from service import problems
-from service.api import changes, embeddings, items, queries, status
+from service.api import changes, embeddings, items, queries, searches, status
 from service.engine import Engine
 from service.limits import UploadLimit
 
@@ -57,7 +57,7 @@ def create_app(engine: Engine) -> ASGIApp:
     )
     app.state.engine = engine
     problems.install(app)
-    for router in (queries.router, embeddings.router, items.router, changes.router, status.router):
+    for router in (queries.router, searches.router, embeddings.router, items.router, changes.router, status.router):
         app.include_router(router)
     _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)

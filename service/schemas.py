@@ -49,6 +49,19 @@ def refusals(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": what, "model": OpenAIErrorDocument} for status, what in described.items()}
 
 
+class Span(Schema):
+    """A window of a sound: what the model hears at once."""
+
+    start: float = Field(description="Seconds from the sound's beginning.", examples=[2.0])
+    end: float = Field(examples=[4.0])
+
+
+class EmbeddedWindow(Span):
+    """A window's projection."""
+
+    z: list[float] | str = Field(description="Projection with unit norm, 128 floats; base64 if asked.")
+
+
 class Embedded(Schema):
     """One file's vectors; a file that failed carries `error` instead."""
 
@@ -58,6 +71,7 @@ class Embedded(Schema):
         description="Representation [visual ; sound], 2c floats; base64 of little-endian float32 if asked.",
     )
     z: list[float] | str | None = Field(default=None, description="Projection with unit norm, 128 floats; likewise.")
+    windows: list[EmbeddedWindow] | None = Field(default=None, description="Of a sound, with `windows=true`.")
     error: ProblemDocument | None = None
 
 
@@ -68,11 +82,59 @@ class EmbedAnswer(Schema):
     results: list[Embedded]
 
 
+class NearItem(Schema):
+    """An item, with the cosine of its projection to another."""
+
+    id: str = Field(examples=["test-0042:image"])
+    score: float = Field(examples=[0.81])
+    modality: str = Field(examples=["image"])
+    media_type: str = Field(examples=["image/jpeg"])
+    label: str = Field(examples=["train"])
+    tags: list[str] = []
+    metadata: dict[str, Any] = {}
+    content: str = Field(examples=["/v1/items/test-0042:image/content"])
+    thumbnail: str = Field(examples=["/v1/items/test-0042:image/thumbnail"])
+
+
+class Slot(Schema):
+    """A memory slot that a file addressed, and what lies nearest to it."""
+
+    slot: int = Field(description="Its number in both memories, from 0.", examples=[17])
+    weight: float = Field(description="Its addressing weight; all slots' sum to 1.", examples=[0.12])
+    images: list[NearItem] = Field(description="The catalogue's images nearest to the slot, best first.")
+    sounds: list[NearItem] = Field(description="The catalogue's sounds nearest to the slot, best first.")
+
+
+class Explanation(Schema):
+    """How the memory was addressed, read from the model itself."""
+
+    slots: list[Slot] = Field(description="The weightiest, at most five.")
+    covered: float = Field(description="Their weights' sum; the rest lies on slots not shown.", examples=[0.31])
+    effective_slots: float = Field(
+        description="Over how many slots the addressing spreads: the exponential of its entropy.", examples=[24.5]
+    )
+    of_slots: int = Field(description="How many slots the memory has.", examples=[200])
+
+
+class SlotEffect(Schema):
+    """What a slot did for an answer."""
+
+    slot: int = Field(examples=[17])
+    effect: float = Field(
+        description="The answer's score or probability, less what it would be had the memory not this slot.",
+        examples=[0.04],
+    )
+    similarity: float | None = Field(
+        default=None, description="Of a hit: the cosine of its projection to the slot's.", examples=[0.7]
+    )
+
+
 class ClassProbability(Schema):
     """A class and how probable it is."""
 
     label: str = Field(examples=["train"])
     probability: float = Field(examples=[0.93])
+    slots: list[SlotEffect] | None = Field(default=None, description="Of the best classes, with `explain=true`.")
 
 
 class Classified(Schema):
@@ -80,6 +142,7 @@ class Classified(Schema):
 
     name: str = Field(examples=["photo.jpg"])
     classes: list[ClassProbability] | None = None
+    explanation: Explanation | None = Field(default=None, description="With `explain=true`.")
     error: ProblemDocument | None = None
 
 
@@ -130,18 +193,20 @@ class AddAnswer(Schema):
     results: list[Added]
 
 
-class SearchHit(Schema):
+class MatchedWindow(Span):
+    """The window of a sound that matches a hit best."""
+
+    score: float = Field(examples=[0.85])
+
+
+class SearchHit(NearItem):
     """An item that matched, with the cosine of its projection to the query's."""
 
-    id: str = Field(examples=["test-0042:image"])
-    score: float = Field(examples=[0.81])
-    modality: str = Field(examples=["image"])
-    media_type: str = Field(examples=["image/jpeg"])
-    label: str = Field(examples=["train"])
-    tags: list[str] = []
-    metadata: dict[str, Any] = {}
-    content: str = Field(examples=["/v1/items/test-0042:image/content"])
-    thumbnail: str = Field(examples=["/v1/items/test-0042:image/thumbnail"])
+    window: MatchedWindow | None = Field(default=None, description="With `windows=true`.")
+    window_scores: list[float] | None = Field(
+        default=None, description="With `windows=true`: of each of the result's `windows`, in order."
+    )
+    slots: list[SlotEffect] | None = Field(default=None, description="With `explain=true`: of the slots shown.")
 
 
 class Searched(Schema):
@@ -149,6 +214,8 @@ class Searched(Schema):
 
     name: str = Field(examples=["bark.wav"])
     hits: list[SearchHit] | None = None
+    windows: list[Span] | None = Field(default=None, description="Of a sound, with `windows=true`.")
+    explanation: Explanation | None = Field(default=None, description="With `explain=true`.")
     error: ProblemDocument | None = None
 
 

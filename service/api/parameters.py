@@ -9,6 +9,7 @@ from fastapi import Query
 from index.filter import Filter, FilterError
 from service.limits import Limits
 from service.problems import Problem
+from training.model.memory import Modality
 
 K = Annotated[int, Query(ge=1, description="How many hits for each file.", json_schema_extra={"maximum": Limits.k})]
 FilterText = Annotated[
@@ -18,6 +19,17 @@ FilterText = Annotated[
         examples=['{"label": ["train", "boat"], "metadata": {"year": {"gte": 2020}}}'],
     ),
 ]
+
+Windows = Annotated[bool, Query(description="Of sounds, each window's answer too: which second it was.")]
+Explain = Annotated[bool, Query(description="The memory's slots that the answer came through.")]
+Labels = Annotated[
+    list[str],
+    Query(
+        description="Labels of the catalogue to choose from, repeatable or with commas between them; `*` for all.",
+        examples=[["train", "boat"]],
+    ),
+]
+DETAILED = 100  # hits, where each comes with windows or slots
 
 
 def parse_filter(text: str | None) -> Filter | None:
@@ -30,7 +42,19 @@ def parse_filter(text: str | None) -> Filter | None:
         raise Problem("invalid-request", f"{error}.") from None
 
 
-def check_k(k: int, limits: Limits) -> None:
-    """More hits than the limit are a 422."""
+def check_windows(windows: bool, modality: Modality) -> None:
+    """Windows of an image are a 422."""
+    if windows and modality == "image":
+        raise Problem("invalid-request", "query 'windows': images have no windows; leave it out, or send sounds.")
+
+
+def check_k(k: int, limits: Limits, detailed: bool = False) -> None:
+    """More hits than the limit are a 422, also where each is `detailed` by windows or slots."""
+    if detailed and k > DETAILED:
+        raise Problem(
+            "invalid-request",
+            f"query 'k': with windows or explain, input should be at most {DETAILED}.",
+            limit=DETAILED,
+        )
     if k > limits.k:
         raise Problem("invalid-request", f"query 'k': input should be at most {limits.k}.", limit=limits.k)

@@ -1,36 +1,43 @@
-"""Queries by example: embed, classify, search."""
+"""Queries by example: embed and classify."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Protocol
 
-from fastapi import APIRouter, Depends, Query
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
 
-from index.catalogue import Hit
+from service import explaining
 from service.api.decoding import decode
-from service.api.items import catalogue_of, described
-from service.api.parameters import FilterText, K, check_k, parse_filter
+from service.api.explanations import effects, explanation
+from service.api.fields import check_label
+from service.api.items import catalogue_of
+from service.api.parameters import Explain, Labels, Windows, check_windows
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
+from service.explaining import Explained, Floats
+from service.parts import embed_parts
 from service.problems import Problem
+from service.prototypes import Kind, Prototypes, Shelf
 from service.schemas import (
     Classified,
     ClassifyAnswer,
     ClassProbability,
     EmbedAnswer,
     Embedded,
-    SearchAnswer,
-    Searched,
-    SearchHit,
+    EmbeddedWindow,
     problems,
 )
 from training.model.memory import Modality
 
+EXPLAINED = 5  # classes that are told what each slot did for them
+
 ERRORS = problems(
     {
         400: "The body can't be parsed",
-        409: "The model has no class head, or the service no catalogue",
+        409: "The model has no class head or no memory, or the service no catalogue",
         413: "Too large, too long or too many files",
         415: "Not a format that is read",
         422: "No file, a damaged or empty one, or a parameter out of range",
@@ -51,17 +58,27 @@ async def embed(
     encoding: Annotated[
         Literal["float", "base64"], Query(description="Numbers, or base64 of little-endian float32.")
     ] = "float",
+    windows: Windows = False,
 ) -> EmbedAnswer:
-    """The representation `h` ([visual ; sound]) and the projection `z` (unit norm) of each file."""
+    """The representation `h` ([visual ; sound]) and the projection `z` (unit norm) of each file.
+
+    A sound longer than the model's window has one of each for the whole (`h` is the mean over its windows, `z` the
+    projection of that), and with `windows=true` each window's `z` too.
+    """
     uploads, modality = await read_uploads(engine, image, sound)
+    check_windows(windows, modality)
     decoded = await decode(engine, uploads, modality)
-    embedding = await engine.embed(decoded.packed, modality)
+    parts = await embed_parts(engine, decoded.packed, modality) if windows else None
+    embedding = parts.whole if parts else await engine.embed(decoded.packed, modality)
     encode = as_base64 if encoding == "base64" else as_floats
     wanted = include.split(",")
 
     def result(upload: Upload, place: int) -> Embedded:
-        vectors = {key: encode(getattr(embedding, key)[place]) for key in wanted}
-        return Embedded.model_validate({"name": upload.name, **vectors})
+        members: dict[str, Any] = {key: encode(getattr(embedding, key)[place]) for key in wanted}
+        if parts:
+            heard = zip(parts.windows[place], parts.of(place), strict=True)
+            members["windows"] = [EmbeddedWindow(start=w.start, end=w.end, z=encode(z)) for w, z in heard]
+        return Embedded.model_validate({"name": upload.name, **members})
 
     results = [
         Embedded(name=upload.name, error=error) if error else result(upload, place)
@@ -73,21 +90,46 @@ async def embed(
 @router.post("/classify", summary="Classes of images or sounds", response_model_exclude_unset=True)
 async def classify(
     engine: EngineDependency,
+    request: Request,
     image: ImageFiles = [],  # noqa: B006
     sound: SoundFiles = [],  # noqa: B006
+    labels: Labels = [],  # noqa: B006
+    prototypes: Annotated[
+        Kind, Query(description="With `labels`: which items make a label's prototype, images, sounds or both.")
+    ] = "both",
+    explain: Explain = False,
 ) -> ClassifyAnswer:
-    """The model's classes with their probabilities, best first."""
+    """Classes with their probabilities, best first: the model's own, or labels of the catalogue.
+
+    Without `labels` the class head answers that was fitted when the model was trained. With `labels` nothing was
+    trained: each label's prototype is the mean projection of the catalogue's items that have it, and the probabilities
+    are a softmax over the cosines to the prototypes, with temperature 0.1.
+    """
     uploads, modality = await read_uploads(engine, image, sound)
-    labels = engine.embedder.labels(modality)
-    if not labels:
-        raise Problem("no-class-head", f"This model has no class head for {modality}s; train it on rows with labels.")
+    named = [check_label(label, engine.limits) for label in labels if label]
+    judge: Judge
+    if named:
+        shelf = _shelf(request, engine)
+        judge = ByPrototypes(await engine.call(shelf.prototypes, named, prototypes))
+    else:
+        judge = ByHead(engine, modality)
     decoded = await decode(engine, uploads, modality)
-    embedding = await engine.embed(decoded.packed, modality)
-    probabilities = await engine.classify(embedding.h, modality)
+    parts = await embed_parts(engine, decoded.packed, modality) if explain else None
+    embedding = parts.whole if parts else await engine.embed(decoded.packed, modality)
+    probabilities = await judge.probabilities(embedding.h, embedding.z)
+    explained = await explaining.explain(engine, parts) if parts else None
+    lifted = await _lifted(judge, explained, probabilities) if explained else None
 
     def result(upload: Upload, place: int) -> Classified:
-        ranked = sorted(zip(labels, probabilities[place].tolist(), strict=True), key=lambda pair: -pair[1])
-        return Classified(name=upload.name, classes=[ClassProbability(label=x, probability=p) for x, p in ranked])
+        members: dict[str, Any] = {"explanation": explanation(explained, place)} if explained else {}
+        classes = []
+        for rank, number in enumerate(np.argsort(-probabilities[place], kind="stable").tolist()):
+            probability = float(probabilities[place, number])
+            entry: dict[str, Any] = {"label": judge.labels[number], "probability": probability}
+            if explained and lifted is not None and rank < EXPLAINED:
+                entry["slots"] = effects(explained, place, lifted[place, :, number])
+            classes.append(ClassProbability(**entry))
+        return Classified(name=upload.name, classes=classes, **members)
 
     results = [
         Classified(name=upload.name, error=error) if error else result(upload, place)
@@ -96,48 +138,57 @@ async def classify(
     return ClassifyAnswer(model=engine.embedder.bundle.name, results=results)
 
 
-@router.post("/search/images", summary="Images that match a sound or an image", response_model_exclude_unset=True)
-async def search_images(
-    engine: EngineDependency,
-    sound: SoundFiles = [],  # noqa: B006
-    image: ImageFiles = [],  # noqa: B006
-    k: K = 10,
-    filter: FilterText = None,
-) -> SearchAnswer:
-    """The catalogue's images nearest to each file, best first."""
-    return await _search(engine, image, sound, "image", k, filter)
+class Judge(Protocol):
+    """Gives each of some labels a probability."""
+
+    labels: Sequence[str]
+
+    async def probabilities(self, h: Floats, z: Floats) -> Floats:
+        """Of representations `[N, 2c]` with their projections `[N, d]`: `[N, L]`."""
 
 
-@router.post("/search/sounds", summary="Sounds that match an image or a sound", response_model_exclude_unset=True)
-async def search_sounds(
-    engine: EngineDependency,
-    image: ImageFiles = [],  # noqa: B006
-    sound: SoundFiles = [],  # noqa: B006
-    k: K = 10,
-    filter: FilterText = None,
-) -> SearchAnswer:
-    """The catalogue's sounds nearest to each file, best first."""
-    return await _search(engine, image, sound, "sound", k, filter)
+class ByHead:
+    """The class head that was fitted in training. Raises `Problem` where there is none."""
+
+    def __init__(self, engine: Engine, modality: Modality) -> None:
+        self.engine, self.modality = engine, modality
+        self.labels: Sequence[str] = engine.embedder.labels(modality)
+        if not self.labels:
+            raise Problem(
+                "no-class-head",
+                f"This model has no class head for {modality}s; train it on rows with labels, "
+                "or ask with labels=* for those of the catalogue.",
+            )
+
+    async def probabilities(self, h: Floats, z: Floats) -> Floats:
+        """By h."""
+        return await self.engine.classify(h, self.modality)
 
 
-async def _search(
-    engine: Engine, image: list[Any], sound: list[Any], target: Modality, k: int, filter_text: str | None
-) -> SearchAnswer:
-    check_k(k, engine.limits)
-    uploads, modality = await read_uploads(engine, image, sound)
-    catalogue_of(engine)
-    condition = parse_filter(filter_text)
-    decoded = await decode(engine, uploads, modality)
-    embedding = await engine.embed(decoded.packed, modality)
-    found = await engine.search(embedding.z, target, k, condition)
-    results = [
-        Searched(name=upload.name, error=error)
-        if error
-        else Searched(name=upload.name, hits=list(map(_hit, found[place])))
-        for upload, error, place in decoded.places(uploads)
-    ]
-    return SearchAnswer(model=engine.embedder.bundle.name, results=results)
+class ByPrototypes:
+    """Labels of the catalogue."""
+
+    def __init__(self, prototypes: Prototypes) -> None:
+        self.prototypes = prototypes
+        self.labels: Sequence[str] = prototypes.labels
+
+    async def probabilities(self, h: Floats, z: Floats) -> Floats:
+        """By z."""
+        return self.prototypes.probabilities(z)
 
 
-def _hit(hit: Hit) -> SearchHit:
-    return SearchHit(**described(hit.item), score=hit.score)
+async def _lifted(judge: Judge, explained: Explained, probabilities: Floats) -> Floats:
+    """By how much each shown slot lifted each class's probability, `[N, k, L]`."""
+    h, z = explained.model.h_without, explained.model.z_without
+    without = await judge.probabilities(h.reshape(-1, h.shape[-1]), z.reshape(-1, z.shape[-1]))
+    lifted: Floats = probabilities[:, None] - without.reshape(*h.shape[:2], -1)
+    return lifted
+
+
+def _shelf(request: Request, engine: Engine) -> Shelf:
+    """The prototypes of the catalogue that answers, which a reload may have changed."""
+    catalogue = catalogue_of(engine)
+    shelf: Shelf | None = getattr(request.app.state, "shelf", None)
+    if shelf is None or shelf.catalogue is not catalogue:
+        shelf = request.app.state.shelf = Shelf(catalogue)
+    return shelf
