@@ -90,7 +90,19 @@ def index_check(arguments: argparse.Namespace) -> int:
 def index_compact(arguments: argparse.Namespace) -> None:
     """`bma index compact`."""
     from index.compact import compact
+    from index.stores import is_milvus, open_catalogue
 
+    if is_milvus(str(arguments.catalogue)):
+        from index.milvus import MilvusCatalogue
+
+        catalogue = open_catalogue(arguments.catalogue, writable=True)
+        assert isinstance(catalogue, MilvusCatalogue)
+        try:
+            removed = catalogue.collect()
+        finally:
+            catalogue.close()
+        _say(arguments, {"contents": removed}, f"files of content removed: {removed}")
+        return
     done = compact(arguments.catalogue)
     freed = max(0, done["before"] - done["after"])
     _say(
@@ -113,9 +125,9 @@ def index_rebuild(arguments: argparse.Namespace) -> None:
 def index_export(arguments: argparse.Namespace) -> None:
     """`bma index export`."""
     from index.export import export
-    from index.local import LocalCatalogue
+    from index.stores import open_catalogue
 
-    catalogue = LocalCatalogue.open(arguments.catalogue)
+    catalogue = open_catalogue(arguments.catalogue)
     try:
         done = export(catalogue, arguments.out, catalogue.root, track=arguments.track)
     finally:
@@ -126,17 +138,15 @@ def index_export(arguments: argparse.Namespace) -> None:
 def index_import(arguments: argparse.Namespace) -> None:
     """`bma index import`."""
     from index.archive import Archive, bring_in
-    from index.database import DATABASE
-    from index.local import LocalCatalogue
+    from index.stores import create_catalogue, is_catalogue, open_catalogue
 
     archive = Archive(arguments.src)
     archive.verify(arguments.track)
     root = archive.find_root(arguments.root)
-    if (arguments.out / DATABASE).exists():
-        catalogue = LocalCatalogue.open(arguments.out, writable=True)
+    if is_catalogue(arguments.out):
+        catalogue = open_catalogue(arguments.out, writable=True)
     else:
-        root = root or arguments.out
-        catalogue = LocalCatalogue.create(arguments.out, archive.fingerprint, archive.dimension, root)
+        catalogue = create_catalogue(arguments.out, archive.fingerprint, archive.dimension, root)
     try:
         archive.check_fits(catalogue, catalogue.root, root, arguments.out)
         done = bring_in(archive, catalogue, arguments.track)
