@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from service import problems
-from service.api import changes, embeddings, items, queries, searches, status
-from service.engine import Engine
-from service.limits import UploadLimit
+from service.access.guard import HostGuard, KeyGuard
+from service.access.policy import Access
+from service.access.rate import Rates
+from service.api import admin, changes, embeddings, items, queries, searches, status
+from service.describe import describe_guards
+from service.engines import Engines, Leases, ReloadError
+from service.intake import Intake
+from service.logs import RequestLog
 
 PAGE = Path(__file__).parent / "page"
 SWAGGER = ("fastapi_offline", "static")  # a package with Swagger UI's files, so that /docs needs no CDN
@@ -34,16 +45,26 @@ _DOCS_POLICY = {
 }
 
 
-def create_app(engine: Engine) -> ASGIApp:
-    """The whole application, its uploads bounded by the engine's limits."""
+log = logging.getLogger("bma.service")
+
+
+def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
+    """The whole application.
+
+    Args:
+        engines: the engine that answers, by whose limits what comes in is bounded.
+        access: who may ask; without it everyone who reaches the service.
+    """
+    access = access or Access()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            await engine.self_test()
+            await engines.current.self_test()
+            _reload_on_hangup(engines)
             yield
         finally:
-            engine.close()
+            await engines.close()
 
     app = FastAPI(
         title="BMA-Memory",
@@ -55,14 +76,64 @@ def create_app(engine: Engine) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.engine = engine
+    app.state.engines, app.state.origins = engines, access.origins
     problems.install(app)
-    for router in (queries.router, searches.router, embeddings.router, items.router, changes.router, status.router):
-        app.include_router(router)
+    for part in (queries, searches, embeddings, items, changes, status, admin):
+        app.include_router(part.router)
     _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)
     app.mount("/page", _PageFiles(directory=PAGE, packages=[SWAGGER]))
-    return UploadLimit(app, engine.limits.upload_bytes)
+    describe_guards(app)
+    return _guarded(app, engines, access)
+
+
+def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
+    """The guards around an application; the last one here is the first to see a request."""
+    guarded: ASGIApp = Intake(Leases(app, engines), engines.current.limits)
+    if access.keys is not None:
+        guarded = KeyGuard(guarded, access.keys, Rates(access.rate, access.burst))
+    if access.origins:  # before the keys, as a browser asks without one whether it may ask
+        guarded = CORSMiddleware(
+            guarded,
+            allow_origins=access.origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["authorization", "x-api-key", "x-request-id", "content-type", "idempotency-key"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    if access.check_host:
+        guarded = HostGuard(guarded, access.hosts)
+    return RequestLog(guarded, lambda: [*app.openapi()["paths"], "/page/{file:path}"])
+
+
+def _reload_on_hangup(engines: Engines) -> None:
+    """SIGHUP loads model and catalogue anew, where the process is ours to say so."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop, reloading = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    on_terminal = _has_terminal()
+
+    async def reload() -> None:
+        with suppress(ReloadError):  # it is in the log
+            await engines.reload()
+
+    def hung_up() -> None:
+        if on_terminal and not _has_terminal():  # the window was closed
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        log.info("SIGHUP: reloading")
+        task = loop.create_task(reload())
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.tcgetpgrp(0)
+    except OSError:
+        return False
+    return True
 
 
 def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:

@@ -1,10 +1,11 @@
-"""Commands that join the rooms: demo, create, index, serve, query. Heavy imports wait until a command runs."""
+"""Commands that join the rooms: demo, create, index, serve, keys, query. Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +63,33 @@ def add_commands(commands: Any) -> None:
     index.commands.add_commands(actions, _track)
 
     serve = commands.add_parser("serve", help="answer over HTTP")
-    serve.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
+    serve.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML: docs/serving.md")
+    serve.add_argument("--model", type=Path, metavar="BUNDLE")
     serve.add_argument(
         "--index",
-        type=Path,
         metavar="CATALOGUE",
         help="a folder, or milvus+http://host:19530/NAME?root=…&content=…; leave out to embed and classify only",
     )
     serve.add_argument(
-        "--read-only", action="store_true", help="take no changes, so that several services may share a catalogue"
+        "--read-only",
+        action="store_true",
+        default=None,
+        help="take no changes, so that several services may share a catalogue",
+    )
+    serve.add_argument("--keys", type=Path, metavar="FILE", help="ask for API keys, those of this file: bma keys add")
+    serve.add_argument("--log", choices=("text", "json"), help="how log lines look (default text)")
+    serve.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting, such as limits.files=8; repeatable",
     )
     _add_address(serve)
     _add_model(serve)
-    serve.set_defaults(run=run_serve)
+    serve.set_defaults(run=run_serve, device=None, precision=None)
+
+    _add_keys(commands.add_parser("keys", help="make and remove the API keys of a service"))
 
     query = commands.add_parser("query", help="ask a running service")
     query.add_argument("url", metavar="URL", help="such as http://127.0.0.1:8000")
@@ -82,6 +97,12 @@ def add_commands(commands: Any) -> None:
     query.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images or sounds, by their endings")
     query.add_argument("-k", type=int, default=5, help="hits for each file (default 5)")
     query.add_argument("--filter", help='JSON conditions on the hits, such as \'{"label": "train"}\'')
+    query.add_argument("--windows", action="store_true", help="of long sounds, also which second it was")
+    query.add_argument("--explain", action="store_true", help="also the memory's slots that the answer came through")
+    query.add_argument(
+        "--labels", action="append", help="with classify: of these labels of the catalogue, * for all; repeatable"
+    )
+    query.add_argument("--key", help="API key; better in the environment, as BMA_API_KEY, where nobody reads along")
     query.add_argument("--json", action="store_true", help="print the results as JSON")
     query.set_defaults(run=run_query)
 
@@ -95,7 +116,8 @@ def run_demo(arguments: argparse.Namespace) -> None:
     if arguments.no_ask:
         demo.make()
         return
-    where = (arguments.host, arguments.port, arguments.insecure)
+    settings = _settings(arguments)
+    where = (settings.host, settings.port, settings.insecure)
     listen(*where).close()  # a port in use is said now, not after minutes
     demo.make()
     demo.ask(listen(*where), serve=not arguments.no_serve)
@@ -114,11 +136,12 @@ def run_create(arguments: argparse.Namespace) -> None:
     else:
         config = make_config(arguments.preset or "small", arguments.set)
     project = OwnProject(arguments.src, arguments.out, config, arguments.device, arguments.every, arguments.per_video)
+    settings = _settings(arguments, model=project.model, index=str(project.index))
     if not arguments.no_serve:
-        listen(arguments.host, arguments.port, arguments.insecure).close()  # a port in use is said now
+        listen(settings.host, settings.port, settings.insecure or bool(settings.keys)).close()  # in use is said now
     project.make()
     if not arguments.no_serve:
-        serve(project.model, project.index, arguments)
+        serve(settings)
 
 
 def index_build(arguments: argparse.Namespace) -> None:
@@ -166,7 +189,32 @@ def run_serve(arguments: argparse.Namespace) -> None:
     """`bma serve`."""
     from service.server import serve
 
-    serve(arguments.model, arguments.index, arguments)
+    given = {name: getattr(arguments, name) for name in ("model", "index", "read_only", "keys", "log", "precision")}
+    serve(_settings(arguments, arguments.config, arguments.set, **given))
+
+
+def keys_add(arguments: argparse.Namespace) -> None:
+    """`bma keys add`."""
+    from service.access.keys import add_key
+
+    print(add_key(arguments.out, arguments.name, arguments.scope))
+    print("this key is shown once and kept nowhere; the file holds its hash", file=sys.stderr)
+
+
+def keys_remove(arguments: argparse.Namespace) -> None:
+    """`bma keys remove`."""
+    from service.access.keys import remove_key
+
+    remove_key(arguments.file, arguments.name)
+    print(f"{arguments.name} is out; a running service drops it when it reloads (SIGHUP)", file=sys.stderr)
+
+
+def keys_list(arguments: argparse.Namespace) -> None:
+    """`bma keys list`."""
+    from service.access.keys import read_keys
+
+    for key in read_keys(arguments.file):
+        print(f"{key.name}  {key.scope}  {key.created}")
 
 
 def run_query(arguments: argparse.Namespace) -> None:
@@ -176,13 +224,38 @@ def run_query(arguments: argparse.Namespace) -> None:
     query(arguments)
 
 
+def _settings(arguments: argparse.Namespace, file: Path | None = None, sets: Sequence[str] = (), **given: Any) -> Any:
+    """What flags, the environment and a file say together; a flag that is None was not given."""
+    from service.settings import load_settings
+
+    common = {name: getattr(arguments, name, None) for name in ("host", "port", "insecure", "device")}
+    return load_settings({**common, **given}, file, sets)
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="make a key and print it, once")
+    add.add_argument("name", metavar="NAME", help="whose it is; logs say it")
+    add.add_argument("--scope", choices=("read", "write"), required=True, help="write includes reading")
+    add.add_argument("--out", type=Path, required=True, metavar="FILE", help="the keys file; holds hashes of keys")
+    add.set_defaults(run=keys_add)
+    remove = actions.add_parser("remove", help="take a key out of the file")
+    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("file", type=Path, metavar="FILE")
+    remove.set_defaults(run=keys_remove)
+    listing = actions.add_parser("list", help="names and scopes of the file's keys")
+    listing.add_argument("file", type=Path, metavar="FILE")
+    listing.set_defaults(run=keys_list)
+
+
 def _add_address(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 8000)")
     parser.add_argument(
         "--insecure",
         action="store_true",
-        help="allow an address others can reach, though there are no keys (or BMA_INSECURE=1)",
+        default=None,
+        help="allow an address others can reach though no keys are asked for (or BMA_INSECURE=1)",
     )
 
 

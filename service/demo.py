@@ -12,8 +12,9 @@ import uvicorn
 
 from service.asking import describe
 from service.client import Client
+from service.loading import load_engine
 from service.project import Project, ProjectError
-from service.server import address, load_engine, make_server
+from service.server import address, make_server
 from training.config import make_config
 from training.data.demo.dataset import make_demo
 from training.data.rows import Row, read_rows

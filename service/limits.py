@@ -1,96 +1,33 @@
-"""What a request may ask for, and the guard that counts an upload's bytes as they come."""
+"""What a request may ask for, and how long a client may take."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from annotated_types import Ge, Gt, Le  # what pydantic reads; by itself it costs no time to import
 
-from service.problems import Problem
-
-DRAINED = 8  # times the limit
-PATIENCE = 30.0  # seconds
+Count = Annotated[int, Ge(1)]
+Seconds = Annotated[float, Gt(0), Le(1e9)]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Each named with its value in the error that it causes, and in `/v1/model`."""
+    """Each a setting, and named with its value in the error that it causes, and in `/v1/model`."""
 
-    upload_bytes: int = 64 * 1024 * 1024  # of a whole request
-    files: int = 64  # in a request
-    pixels: int = 100_000_000  # of an image, checked before it is decoded
-    seconds: float = 600.0  # of a sound
-    request_seconds: float = 1800.0  # of all the sounds of a request, which are in memory together
-    k: int = 1000  # hits
-    label_length: int = 256  # characters
-    tags: int = 64  # of an item
-    tag_length: int = 256  # characters
-    metadata_bytes: int = 16 * 1024  # of an item's JSON, which comes along with every hit
-    metadata_depth: int = 16  # objects and lists in each other
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
 
-
-class UploadLimit:
-    """ASGI middleware: an upload over the limit is answered with 413 and not kept.
-
-    The rest of a body is read and dropped first, within bounds: a connection that is closed on unread data is reset,
-    and the client never sees why.
-    """
-
-    def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
-        self.app = app
-        self.upload_bytes = upload_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        declared = headers.get(b"content-length", b"0")
-        received = 0
-        too_large = declared.isdigit() and int(declared) > self.upload_bytes
-
-        async def counted() -> Message:
-            nonlocal received, too_large
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.upload_bytes:
-                too_large = True
-                raise _TooLarge
-            return message
-
-        async def guarded(message: Message) -> None:
-            if not too_large:  # else it is what the application makes of the broken body
-                await send(message)
-
-        if not too_large:
-            try:
-                await self.app(scope, counted, guarded)
-            except Exception:  # past the limit it is ours, however the application wrapped it; the answer is below
-                if not too_large:
-                    raise
-        if too_large:
-            if headers.get(b"expect", b"").lower() != b"100-continue":
-                await self._drain(receive)
-            problem = Problem(
-                "upload-too-large",
-                f"A request may carry {self.upload_bytes:,} bytes; send fewer or smaller files.",
-                limit=self.upload_bytes,
-            )
-            await problem.response(scope["path"], {"connection": "close"})(scope, receive, send)
-
-    async def _drain(self, receive: Receive) -> None:
-        dropped = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                while dropped < DRAINED * self.upload_bytes:
-                    message = await receive()
-                    if message["type"] != "http.request" or not message.get("more_body"):
-                        return
-                    dropped += len(message.get("body", b""))
-
-
-class _TooLarge(Exception):
-    """The upload has passed the limit."""
+    upload_bytes: Count = 64 * 1024 * 1024  # of a whole request
+    files: Count = 64  # in a request
+    pixels: Count = 100_000_000  # of an image, checked before it is decoded
+    seconds: Seconds = 600.0  # of a sound
+    request_seconds: Seconds = 1800.0  # of all the sounds of a request, which are in memory together
+    k: Count = 1000  # hits
+    label_length: Count = 256  # characters
+    tags: Count = 64  # of an item
+    tag_length: Count = 256  # characters
+    metadata_bytes: Count = 16 * 1024  # of an item's JSON, which comes along with every hit
+    metadata_depth: Annotated[int, Ge(1), Le(64)] = 16  # objects and lists in each other
+    head_timeout: Seconds = 15.0  # seconds that a request's line and headers may take
+    stall_timeout: Seconds = 30.0  # seconds without a byte of a body that is awaited, or of an answer that is not read
+    body_timeout: Seconds = 300.0  # seconds that a whole body may take

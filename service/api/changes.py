@@ -24,6 +24,7 @@ from service.api.fields import (
     parse_metadata,
 )
 from service.api.items import EngineDependency, Id, catalogue_of, item_answer
+from service.api.origin import refuse_other_sites
 from service.api.uploads import ImageFiles, SoundFiles, read_uploads
 from service.engine import Engine, Upload, read_only
 from service.problems import Problem
@@ -37,14 +38,6 @@ _FILE = {
     415: "Not a format that is read",
     422: "A damaged or empty file, or a field that makes no sense",
 }
-
-
-def refuse_other_sites(request: Request) -> None:
-    """Browsers send forms of any page anywhere, also to a service on the reader's own machine; they say whose it is."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise Problem(
-            "other-site", "A page of another site may not change the catalogue; send this from the service's own page."
-        )
 
 
 router = APIRouter(

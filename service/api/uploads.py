@@ -20,8 +20,8 @@ SoundFiles = Annotated[
 
 
 def engine_of(request: Request) -> Engine:
-    """The application's engine."""
-    engine: Engine = request.app.state.engine
+    """The request's engine, from its beginning to its end; another may answer later ones."""
+    engine: Engine = request.state.engine
     return engine
 
 

@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from service.limits import Limits
-from service.server import address, listen, load_engine, make_server
+from service.loading import load_engine
+from service.server import address, listen, make_server
 
 LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
 
 
 @pytest.fixture(scope="module")
 def client(bundle_folder: Path, catalogue_folder: Path) -> Iterator[httpx.Client]:
-    engine = load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True)
-    engine.limits = LIMITS
+    engine = load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS)
     server = make_server(engine)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

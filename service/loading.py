@@ -1,0 +1,145 @@
+"""A bundle and its catalogue made into an engine, at the start and whenever they are loaded anew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from index.catalogue import Catalogue, CatalogueError, InUse, NotWritable
+from index.database import DATABASE
+from index.local import LocalCatalogue, Tuning
+from index.stores import open_catalogue
+from service.access.keys import Keys, read_keys
+from service.engine import Engine
+from service.fingerprint import check_fingerprint
+from service.limits import Limits
+from service.settings import Settings
+from training.model.embedder import Embedder
+
+log = logging.getLogger("bma.service")
+
+
+class ServeError(ValueError):
+    """The service can't start; `str()` is one sentence with the remedy."""
+
+
+def load_engine(
+    model: Path,
+    index: Path | str | None,
+    device: str = "auto",
+    precision: str = "auto",
+    read_only: bool = False,
+    limits: Limits | None = None,
+    tuning: Tuning | None = None,
+) -> Engine:
+    """A bundle and its catalogue, ready to answer.
+
+    Args:
+        model: the bundle's folder.
+        index: the catalogue's folder or its address in Milvus, None to serve without one.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32 or bf16.
+        read_only: leave the catalogue to another that writes.
+        limits: on what a request may ask for.
+        tuning: how a catalogue in a folder searches.
+
+    Raises:
+        BundleError, CatalogueError: one can't be used, or they do not belong together.
+        ServeError: the model does not compute, or another process has the catalogue open for writing.
+    """
+    embedder = Embedder(model, device, precision)
+    catalogue = None
+    if index is not None:
+        catalogue = _open(index, read_only, tuning)
+        try:
+            check_fingerprint(catalogue, embedder, Path(index))
+        except CatalogueError:
+            catalogue.close()
+            raise
+    engine = Engine(embedder, catalogue, limits or Limits())
+    try:
+        asyncio.run(engine.self_test())
+    except Exception as error:  # whatever is wrong, the model can't be served
+        engine.close()
+        raise ServeError(
+            f"{model} fails its self-test ({' '.join(str(error).split())}); "
+            "choose another --device or --precision, or train it again"
+        ) from error
+    return engine
+
+
+class Succession:
+    """Engines one after the other, from the places that the settings name.
+
+    Args:
+        settings: with a model.
+        keys: those that open the service; read anew along with the rest.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
+        self.settings, self.keys = settings, keys
+        self._file = _identity(settings.index)
+
+    def first(self) -> Engine:
+        """The engine to start with. Raises what `load_engine` raises."""
+        settings = self.settings
+        assert settings.model is not None
+        return load_engine(
+            settings.model,
+            settings.index,
+            settings.device,
+            settings.precision,
+            settings.read_only,
+            settings.limits,
+            settings.tuning,
+        )
+
+    def next(self, old: Engine) -> Engine:
+        """The successor of an engine, not tested yet; the same catalogue is handed over if it is held for writing.
+
+        Raises:
+            KeysError, BundleError, CatalogueError, ServeError: one can't be used; `old` is as it was.
+        """
+        settings, catalogue = self.settings, old.catalogue
+        assert settings.model is not None
+        keys = read_keys(settings.keys) if settings.keys else None
+        embedder = Embedder(settings.model.resolve(), settings.device, settings.precision)
+        file = _identity(settings.index)
+        handed_over = isinstance(catalogue, LocalCatalogue) and catalogue.writable and file == self._file
+        if settings.index is not None and not handed_over:
+            catalogue = _open(settings.index, settings.read_only, settings.tuning)
+        try:
+            if catalogue is not None:
+                check_fingerprint(catalogue, embedder, Path(settings.index or ""))
+            engine = Engine(embedder, catalogue, settings.limits)
+        except BaseException:
+            if catalogue is not None and not handed_over:
+                catalogue.close()
+            raise
+        self._file = file
+        if self.keys is not None and keys is not None:
+            self.keys.become(keys)
+        return engine
+
+
+def _open(index: Path | str, read_only: bool, tuning: Tuning | None) -> Catalogue:
+    """For writing, unless it is to be read only or can't be written."""
+    if read_only:
+        return open_catalogue(index, tuning=tuning)
+    try:
+        return open_catalogue(index, writable=True, tuning=tuning)
+    except InUse as error:
+        raise ServeError(f"{error}, with 'bma serve --read-only'") from None
+    except NotWritable:
+        log.warning("%s can't be written, so it is served read-only", index)
+        return open_catalogue(index, tuning=tuning)
+
+
+def _identity(index: str | None) -> tuple[int, int] | None:
+    """Which database it is that a folder holds now, as another may have taken its place; None where there is none."""
+    try:
+        found = (Path(index or "") / DATABASE).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

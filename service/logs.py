@@ -1,0 +1,176 @@
+"""What the service tells of itself: a line for each request and for what goes wrong, readable or as JSON.
+
+No media, no keys, no query strings and no paths as they were sent: a request is told by its route's template.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import logging.handlers
+import queue
+import re
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, Literal, TextIO
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Style = Literal["text", "json"]
+WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_request: ContextVar[str] = ContextVar("request", default="")
+_log = logging.getLogger("bma.request")
+
+
+class RequestLog:
+    """ASGI middleware: each request has an id, which its answer and all its log lines name, and a line at its end.
+
+    The id is the client's `X-Request-ID` where that is a short plain word, else a new one.
+
+    Args:
+        app: what answers.
+        templates: gives the application's paths, such as `/v1/items/{id}`; asked for once one is needed.
+    """
+
+    def __init__(self, app: ASGIApp, templates: Callable[[], Iterable[str]]) -> None:
+        self.app, self._templates = app, templates
+        self._compiled: list[tuple[str, re.Pattern[str]]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and tell what became of it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        id = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex
+        token = _request.set(id)
+        begin = time.perf_counter()
+        status, came, went = 0, 0, 0
+
+        async def counted() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            return message
+
+        async def marked(message: Message) -> None:
+            nonlocal status, went
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = id
+            went += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, counted, marked)
+        finally:
+            if _log.isEnabledFor(logging.INFO):
+                key = scope.get("state", {}).get("key")
+                fields = {
+                    "method": scope["method"] if scope["method"].isalpha() else "?",
+                    "path": self._template(scope),
+                    "status": status,  # 0: the client went before there was one
+                    "ms": round((time.perf_counter() - begin) * 1000, 1),
+                    "bytes_in": came,
+                    "bytes_out": went,
+                    **({"key": key.name} if key is not None else {}),
+                }
+                _log.info("request", extra={"fields": fields})
+            _request.reset(token)
+
+    def _template(self, scope: Scope) -> str:
+        """Of the route that answered or, where a guard did, would have."""
+        if path := getattr(scope.get("route"), "path", None):
+            return str(path)
+        if not self._compiled:
+            self._compiled = [(path, compile_path(path)[0]) for path in self._templates()]
+        return next((path for path, pattern in self._compiled if pattern.match(scope["path"])), "(none)")
+
+
+@contextlib.contextmanager
+def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[None]:
+    """All of the process's log lines on a stream from here on, written by a thread of their own.
+
+    Args:
+        stream: stderr where None.
+        style: readable lines, or a JSON object each.
+    """
+    writer = logging.StreamHandler(stream or sys.stderr)
+    writer.setFormatter(_Json() if style == "json" else _Text())
+    waiting: queue.Queue[Any] = queue.Queue(WAITING)
+    handler = _Waiting(waiting)
+    listener = logging.handlers.QueueListener(waiting, writer)
+    root, ours = logging.getLogger(), logging.getLogger("bma")
+    before = root.handlers[:], ours.level
+    root.handlers[:] = [handler]
+    ours.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    listener.start()
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:], level = before
+        ours.setLevel(level)
+        listener.stop()
+
+
+class _Waiting(logging.handlers.QueueHandler):
+    """Hands lines over without ever waiting for who writes them."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The line as it will be, made where the request's id is known."""
+        record.request = _request.get()
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Dropped where too many wait: a service that can't tell is better than one that does not answer."""
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+class _Json(logging.Formatter):
+    """A JSON object a line: time, level, logger, message, request, and what else the line is about."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        entry: dict[str, Any] = {
+            "time": _when(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if request := getattr(record, "request", ""):
+            entry["request"] = request
+        entry.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+class _Text(logging.Formatter):
+    """A line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; what a client wrote can't begin another."""
+        fields = getattr(record, "fields", {})
+        said = " ".join(f"{name}={value}" for name, value in fields.items())
+        message = said if record.name == _log.name else " ".join(filter(None, (record.getMessage(), said)))
+        message = "".join(character if character.isprintable() else "?" for character in message)
+        request = getattr(record, "request", "")
+        parts = [_when(record), record.levelname, f"{record.name}:", message, f"request={request}" if request else ""]
+        line = " ".join(filter(None, parts))
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _when(record: logging.LogRecord) -> str:
+    return datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,168 @@
+"""How a service is set up: flags win over the environment (`BMA_…`), which wins over a file."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from index.local import Tuning
+from service.limits import Limits
+from service.logs import Style
+
+PREFIX = "BMA_"
+NESTED = "__"
+
+
+class BadSettings(ValueError):
+    """The service can't be set up so; `str()` is one sentence."""
+
+
+def _list(value: Any) -> Any:
+    """A flag or a variable holds several, with commas between them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+
+
+class CatalogueSettings(BaseModel):
+    """How a catalogue in a folder searches; see `index.local.Tuning`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recall: Annotated[float, Field(gt=0, le=1)] = Tuning.recall
+    memory: PositiveInt | None = Tuning.memory  # bytes
+    exact: Annotated[int, Field(ge=0)] = Tuning.exact  # vectors
+
+
+class Settings(BaseSettings):
+    """All that can be set. In the file `limits` and `catalogue` are tables; elsewhere `BMA_LIMITS__FILES`,
+    `--set limits.files=…`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=NESTED, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+    file: ClassVar[Mapping[str, Any]] = {}  # what `load_settings` has read
+
+    model: Path | None = None  # the bundle's folder
+    index: str | None = None  # the catalogue's folder, or its address in Milvus
+    read_only: bool = False  # take no changes
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    insecure: bool = False  # listen where others can reach the service, without keys
+    keys: Path | None = None  # the keys file; with it every call needs a key
+    rate: Annotated[float, Field(gt=0, le=1e6)] | None = None  # requests a second of each key
+    burst: PositiveInt = 20  # requests of a key at once
+    origins: Names = ()  # of pages on other sites that may ask (CORS)
+    hosts: Names = ()  # names by which the service is called, besides this machine's own
+    log: Style = "text"
+    limits: Limits = Limits()
+    catalogue: CatalogueSettings = CatalogueSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, the environment, the file."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls.file))
+
+    @property
+    def tuning(self) -> Tuning:
+        """How a catalogue in a folder searches."""
+        return Tuning(**dict(self.catalogue))
+
+    def shown(self) -> str:
+        """In one line, without anything secret: keys are in a file of their own, a password has no place here."""
+        return " ".join(f"{name}={value}" for name, value in _flat(self.model_dump(mode="json")))
+
+
+def load_settings(flags: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()) -> Settings:
+    """Put the settings together.
+
+    Args:
+        flags: those that were given; None means not given.
+        file: TOML, None for none.
+        sets: `key=value` each, such as `limits.files=8`.
+
+    Raises:
+        BadSettings: a key that is none, a value that is out of range, or a file that can't be read.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    for text in sets:
+        _put(given, text)
+    within = type("Settings", (Settings,), {"file": _read(file), "__module__": __name__})
+    try:
+        settings: Settings = within(**given)
+    except SettingsError as error:
+        raise BadSettings(f"the environment's settings can't be read ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        raise BadSettings(_sentence(error.errors(include_url=False)[0])) from None
+    return settings
+
+
+def _put(given: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    *tables, name = key.strip().split(".")
+    if not equals or not name:
+        raise BadSettings(f"--set {text[:80]} is not KEY=VALUE; write it like --set limits.files=8")
+    place = given
+    for table in tables:
+        place = place.setdefault(table, {})
+        if not isinstance(place, dict):
+            raise BadSettings(f"--set {text[:80]}: '{table}' is a setting, not a table of settings")
+    place[name] = value.strip()
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(f"the settings file {file} can't be read ({error.strerror})") from None
+    except ValueError as error:
+        raise BadSettings(f"the settings file {file} is not TOML ({error})") from None
+
+
+def _sentence(error: Any) -> str:
+    """The first of pydantic's complaints, by the setting's name."""
+    path = [str(part) for part in error["loc"] if part in known() or "." not in str(part)]
+    name = ".".join(path)
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        near = difflib.get_close_matches(name, known(), 1)
+        remedy = f"did you mean {near[0]}?" if near else "docs/serving.md lists all"
+        return f"there is no setting '{name[:80]}'; {remedy}"
+    message = str(error["msg"])
+    return f"setting {name}: {message[:1].lower()}{message[1:]}, not {str(error['input'])[:80]!r}"
+
+
+def known() -> list[str]:
+    """The names of all settings, dotted where they are in a table."""
+    return [name for name, _ in _flat(Settings.model_construct().model_dump(mode="json"))]
+
+
+def _flat(values: Mapping[str, Any], table: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        flat += _flat(value, f"{table}{name}.") if isinstance(value, dict) else [(f"{table}{name}", value)]
+    return flat
