@@ -1,13 +1,12 @@
-"""The model and the catalogue behind the API: decoding and computing off the event loop."""
+"""The model and the catalogue behind the API: what requests ask for, by way of the pipeline's stages."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,20 @@ import numpy.typing as npt
 from index.catalogue import Catalogue, CatalogueError, Hit, NotWritable
 from index.content import content_hash
 from index.filter import Filter
+from index.threads import search_alone
 from service.limits import Limits
+from service.pipeline.admission import Admission
+from service.pipeline.batcher import Batcher, Vectors
+from service.pipeline.capacity import Capacity
+from service.pipeline.cores import cores, model_cores
+from service.pipeline.executor import Executor
+from service.pipeline.health import Health
+from service.pipeline.metrics import Metrics
+from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, measure_batch
+from service.pipeline.stage import Stage, before_deadline
+from service.pipeline.ticket import Ticket, current
 from service.problems import Problem, log
+from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
 from training.model.media.image import image_type
 from training.model.media.sound import Allowance, AllowanceSpent, sound_type
@@ -24,6 +35,8 @@ from training.model.media.source import MediaError, MediaTooLarge
 from training.model.memory import Modality
 
 T = TypeVar("T")
+Packed = npt.NDArray[Any]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 @dataclass(frozen=True)
@@ -45,74 +58,141 @@ class Identity:
 class Engine:
     """Answers queries with one model and one catalogue.
 
-    Files are decoded on a thread for each core; one thread runs the model, so that requests never fight over its cores;
-    another pool searches, and one thread changes the catalogue.
+    A request's files are let in if there is room, decoded on a thread for each core, gathered into batches while the
+    model is busy, computed on one thread, and sought in the catalogue on other threads; one thread changes it. What a
+    request asks for ends with its deadline, and when its client hangs up (`service.pipeline.entrance`).
 
     Args:
         embedder: the model.
         catalogue: None for a service that embeds and classifies only; closed with the engine.
         limits: on pixels and seconds.
+        capacity: how much at once, and for how long.
+        metrics: of the engine that this one takes the place of; its own where there was none.
     """
 
-    def __init__(self, embedder: Embedder, catalogue: Catalogue | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        catalogue: Catalogue | None,
+        limits: Limits,
+        capacity: Capacity | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.embedder = embedder
         self.catalogue = catalogue
         self.limits = limits
-        cores = os.cpu_count() or 1
-        self._decoders = ThreadPoolExecutor(cores, "decode")
-        self._model = ThreadPoolExecutor(1, "model")
-        self._searchers = ThreadPoolExecutor(cores, "search")
-        self._writer = ThreadPoolExecutor(1, "write")
+        self.capacity = capacity or Capacity()
+        self.metrics = metrics or Metrics()
+        self.health = Health(self.metrics)
+        self.admission = Admission(self.capacity, self.metrics)
+        precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
+        self.metrics.describe_model(embedder.bundle.name, embedder.bundle.fingerprint, str(embedder.device), precision)
+        window = embedder.preprocessor.config.window_samples
+        size = self.capacity.batch_size or self._default_batch
+        self.batchers: dict[Modality, Batcher] = {
+            "image": Batcher("image", size),
+            "sound": Batcher("sound", size, window),
+        }
+        set_threads(self.capacity.model_threads or model_cores())
+        self._decoders = self._stage("decode", cores(), setup=None, most=None)
+        self._executor = Executor(
+            self._compute,
+            list(self.batchers.values()),
+            self.health,
+            self.metrics,
+            self.admission.done,
+            self._size_batches,
+            self._probe,
+        )
+        self._searchers = self._stage("search", cores(), setup=search_alone)
+        self._callers = self._stage("call", cores())
+        self._writer = self._stage("write", 1, setup=search_alone)
 
-    async def decode(self, uploads: Sequence[Upload], modality: Modality) -> list[npt.NDArray[Any] | MediaError]:
+    async def decode(self, uploads: Sequence[Upload], modality: Modality) -> list[Packed | MediaError]:
         """Each file in the packed form, or what is wrong with it.
 
         Raises:
-            Problem: the sounds are longer together than a request's may be.
+            Problem: the sounds are longer together than a request's may be, there is no room for them (429), or
+                the deadline has passed (504).
         """
-        allowance = Allowance(self.limits.request_seconds)
-        outcomes = await asyncio.gather(
-            *(self._run(self._decoders, self._read, upload, modality, allowance) for upload in uploads)
-        )
-        if allowance.spent:
-            seconds = self.limits.request_seconds
-            raise Problem(
-                "upload-too-large",
-                f"The sounds of a request may last {seconds:,g} s together; send them in several requests.",
-                limit=seconds,
-            )
-        return list(outcomes)
+        ticket = current.get() or Ticket(None)
+        self.admission.enter(ticket, len(uploads), sum(len(upload.data) for upload in uploads))
+        try:
+            allowance = Allowance(self.limits.request_seconds)
+            outcomes = await gather([self._decoders.run(self._read, upload, modality, allowance) for upload in uploads])
+            if allowance.spent:
+                seconds = self.limits.request_seconds
+                raise Problem(
+                    "upload-too-large",
+                    f"The sounds of a request may last {seconds:,g} s together; send them in several requests.",
+                    limit=seconds,
+                )
+            self.admission.grow(ticket, sum(file.nbytes for file in outcomes if isinstance(file, np.ndarray)))
+            return outcomes
+        finally:
+            if current.get() is None:  # nobody else would end it
+                ticket.end()
 
-    async def embed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality) -> Embedding:
-        """h and z of decoded files."""
-        embed = self.embedder.embed_images if modality == "image" else self.embedder.embed_sounds
-        return await self._run(self._model, embed, packed)
+    async def embed_each(
+        self, packed: Sequence[Packed], modality: Modality, first: bool = False
+    ) -> list[Vectors | Problem]:
+        """h `[2c]` and z `[d]` of each decoded file, or why it has none.
+
+        Args:
+            packed: of one modality.
+            modality: which.
+            first: before all that waits.
+
+        Raises:
+            Problem: the deadline has passed (504), the model's thread has died or all of the model fails (503).
+        """
+        ticket = current.get() or Ticket(None)
+        waiters = [asyncio.wrap_future(future) for future in self._executor.submit(packed, modality, first)]
+        outcomes = await before_deadline(asyncio.gather(*waiters, return_exceptions=True), ticket, self.metrics.dropped)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and (not isinstance(outcome, Problem) or outcome.status >= 500):
+                raise outcome
+        return list(outcomes)  # type: ignore[arg-type]
+
+    async def embed(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
+        """h and z of decoded files.
+
+        Raises:
+            Problem: as of `embed_each`, or the model has no answer for one of them (422).
+        """
+        found: list[Vectors] = []
+        for outcome in await self.embed_each(packed, modality):
+            if isinstance(outcome, Problem):
+                raise outcome
+            found.append(outcome)
+        return Embedding(np.stack([h for h, _ in found]), np.stack([z for _, z in found]))
 
     async def classify(self, h: npt.NDArray[np.float32], modality: Modality) -> npt.NDArray[np.float32]:
         """Class probabilities of representations."""
-        return await self._run(self._model, self.embedder.classify, h, modality)
+        # one small product: on the model's thread it would wait for a whole batch
+        return await self._searchers.run(self.embedder.classify, h, modality)
 
     async def search(
         self, z: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None
     ) -> list[list[Hit]]:
         """The k items of a modality nearest to each projection."""
         assert self.catalogue is not None
-        return await self._run(self._searchers, self.catalogue.search, z, modality, k, filter)
+        return await self._searchers.run(self.catalogue.search, z, modality, k, filter)
 
     async def identify(self, uploads: Sequence[Upload], modality: Modality) -> list[Identity]:
         """What files that can be decoded are, by their own bytes."""
-        return await asyncio.gather(*(self._run(self._decoders, _identify, upload, modality) for upload in uploads))
+        return await gather([self._decoders.run(_identify, upload, modality) for upload in uploads])
 
     async def write(self, function: Callable[..., T], *arguments: Any) -> T:
         """Work that changes the catalogue, off the event loop and in turn with all other such work.
 
-        What has begun is finished, also where nobody waits for it any more.
+        What has begun is finished, also where nobody waits for it any more or its deadline passes.
 
         Raises:
-            Problem: the catalogue may only be read, or has no room; nothing has changed.
+            Problem: the catalogue may only be read, has no room, or others wait already; nothing has changed.
         """
         try:
-            return await self._run(self._writer, function, *arguments)
+            return await self._writer.run(function, *arguments, finish=True)
         except NotWritable as error:
             log.error("a change was refused: %s", error)
             raise read_only() from None
@@ -126,25 +206,76 @@ class Engine:
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Any other work that may block (a lookup, a thumbnail), off the event loop."""
-        return await self._run(self._decoders, function, *arguments)
+        return await self._callers.run(function, *arguments)
 
     async def self_test(self) -> None:
         """A real forward pass of both encoders; raises whatever is wrong."""
-        config = self.embedder.preprocessor.config
-        image = np.zeros((3, config.image_size, config.image_size), np.uint8)
-        wave = np.zeros(config.window_samples, np.int16)
-        for embedding in (await self.embed([image], "image"), await self.embed([wave], "sound")):
-            if not np.isfinite(embedding.z).all():
-                raise ArithmeticError("the model's answer is not a number")
+        doubts = self.health.doubts
+        for modality in MODALITIES:
+            try:
+                (outcome,) = await self.embed_each([self._silence(modality)], modality, first=True)
+            except Problem as problem:
+                raise problem.__cause__ or problem from None
+            if isinstance(outcome, Problem):
+                raise outcome
+        self.health.settle(doubts)
+
+    async def scrape(self) -> bytes:
+        """The metrics in Prometheus's text format, the catalogue's counts up to date."""
+        if self.catalogue is not None:
+            counts = await self.call(self.catalogue.count)
+            self.metrics.describe_index(self.catalogue.fingerprint, counts.items())
+        return self.metrics.text()
 
     def close(self) -> None:
-        """Finish what runs, let the threads go, and close the catalogue."""
-        for pool in (self._decoders, self._model, self._searchers, self._writer):
-            pool.shutdown()
+        """Finish what was accepted, let the threads go, and close the catalogue."""
+        for stage in (self._decoders, self._executor, self._searchers, self._callers, self._writer):
+            stage.close()
         if self.catalogue is not None:
             self.catalogue.close()
 
-    def _read(self, upload: Upload, modality: Modality, allowance: Allowance) -> npt.NDArray[Any] | MediaError:
+    @property
+    def _default_batch(self) -> int:
+        return DEFAULT_GPU if self.embedder.device.type == "cuda" else DEFAULT
+
+    def _stage(self, name: str, threads: int, setup: Callable[[], None] | None = None, most: int | None = -1) -> Stage:
+        return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
+
+    def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
+        return self.embedder.embed_images(packed) if modality == "image" else self.embedder.embed_sounds(packed)
+
+    def _probe(self, modality: Modality) -> None:
+        if not np.isfinite(self._compute([self._silence(modality)], modality).z).all():
+            raise ArithmeticError("the model's answer is not a number")
+
+    def _silence(self, modality: Modality) -> Packed:
+        config = self.embedder.preprocessor.config
+        if modality == "image":
+            return np.zeros((3, config.image_size, config.image_size), np.uint8)
+        return np.zeros(config.window_samples, np.int16)
+
+    def _size_batches(self) -> None:
+        """Choose the batches' sizes, on the model's own thread before its first batch."""
+        begin = time.perf_counter()
+        if self.capacity.batch_size is None:
+            rng = np.random.default_rng(0)
+            for modality, batcher in self.batchers.items():
+                shape = self._silence(modality).shape
+                file = rng.integers(0, 256, shape).astype(np.uint8 if modality == "image" else np.int16)
+                try:
+                    batcher.size = measure_batch(
+                        lambda items, file=file, modality=modality: self._compute([file] * items, modality),  # type: ignore[misc]
+                        self._default_batch,
+                    )
+                except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
+                    log.warning("no batch size could be measured for %ss", modality, exc_info=error)
+        sizes = {modality: batcher.size for modality, batcher in self.batchers.items()}
+        self.embedder.batch_size = max(sizes.values())  # of a long sound's windows
+        for modality, size in sizes.items():
+            self.metrics.batch_limit.labels(modality).set(size)
+        log.info("batches of %s, chosen in %.2f s", sizes, time.perf_counter() - begin)
+
+    def _read(self, upload: Upload, modality: Modality, allowance: Allowance) -> Packed | MediaError:
         limits = self.limits
         try:
             if modality == "image":
@@ -157,8 +288,17 @@ class Engine:
         except AllowanceSpent:
             return MediaTooLarge(upload.name, "is one sound too many for a request; send it in another")
 
-    async def _run(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, lambda: function(*arguments))
+
+async def gather(waiters: Sequence[Any]) -> list[Any]:
+    """What all of them give, in order; the first that fails ends the others."""
+    if len(waiters) == 1:
+        return [await waiters[0]]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(waiter) for waiter in waiters]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def read_only() -> Problem:

@@ -313,3 +313,4 @@ class Status(Schema):
     """How the service is."""
 
     status: str = Field(examples=["ok"])
+    restarts: dict[str, int] = Field(default={}, description="Stages that crashed and were started again.")

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from service.api.uploads import engine_of
 from service.engine import Engine
+from service.pipeline.metrics import MEDIA_TYPE
 from service.problems import Problem, log
 from service.schemas import ModelAnswer, Status, problems
 from training.model.memory import Modality
+
+SELF_TEST = 30.0  # seconds that it may take, behind whatever is in the model
 
 router = APIRouter(tags=["status"])
 
 EngineDependency = Annotated[Engine, Depends(engine_of)]
 
 
-@router.get("/healthz", summary="Whether the process lives")
+@router.get("/healthz", summary="Whether the process lives", response_model_exclude_unset=True)
 async def healthz() -> Status:
     """Says only that the process answers."""
     return Status(status="ok")
 
 
-@router.get("/readyz", summary="Whether it can answer queries", responses=problems({503: "It can not"}))
+@router.get(
+    "/readyz",
+    summary="Whether it can answer queries",
+    response_model_exclude_unset=True,
+    responses=problems({503: "It can not"}),
+)
 async def readyz(engine: EngineDependency) -> Status:
-    """Runs a real forward pass of both encoders."""
+    """Runs a real forward pass of both encoders when in doubt: after a crash, a failure of the model, or some seconds
+    without an answer of its. `restarts` counts the crashes by stage."""
     try:
-        await engine.self_test()
+        if engine.health.in_doubt:
+            async with asyncio.timeout(SELF_TEST):
+                await engine.self_test()
     except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is: not ready
         log.error("the self-test failed", exc_info=error)
-        raise Problem("not-ready", "The model's self-test failed; the service's log says why.") from None
-    return Status(status="ready")
+        raise Problem(
+            "not-ready", "The model's self-test failed; the service's log says why.", restarts=engine.health.restarts
+        ) from None
+    restarts = engine.health.restarts
+    return Status(status="ready", restarts=restarts) if restarts else Status(status="ready")
+
+
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
+)
+async def metrics(engine: EngineDependency) -> Response:
+    """Requests, queue depths, batch sizes, seconds in each stage, and which model and catalogue serve."""
+    return Response(await engine.scrape(), media_type=MEDIA_TYPE)
 
 
 @router.get("/v1/model", summary="The model, the catalogue and the limits")

@@ -97,6 +97,7 @@ DOCUMENTED = {
     "GET /v1/items/{id}/thumbnail": {"404", "409", "422"},
     "GET /healthz": set(),
     "GET /readyz": {"503"},
+    "GET /metrics": set(),
     "GET /v1/model": set(),
 }
 

@@ -65,6 +65,11 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=dtype)
 
 
+def set_threads(threads: int) -> None:
+    """How many cores an operation on the CPU may take, in the whole process."""
+    torch.set_num_threads(threads)
+
+
 def _multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

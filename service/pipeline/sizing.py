@@ -1,0 +1,68 @@
+"""How large a batch is fastest here: tried out, briefly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+BUDGET = 0.35  # seconds
+GAIN = 1.1  # times as many items a second, or the default stays: what differs by less is noise
+DEFAULT = 4
+DEFAULT_GPU = 32
+LARGEST = 64
+
+
+def measure_batch(run: Callable[[int], object], default: int, budget: float = BUDGET) -> int:
+    """The size of batch that gives the most items a second; the default unless another is clearly faster.
+
+    Climbs from the default to larger sizes as long as that pays, else to smaller ones. Each size runs once to warm up
+    and is then timed in turn with the best so far, so that a machine that gets busy slows both.
+
+    Args:
+        run: computes a batch of so many items.
+        default: where to begin, and what to stay with in doubt.
+        budget: seconds; what would not fit in them is not tried.
+
+    Returns:
+        Items of a batch.
+    """
+    end = time.perf_counter() + budget
+    took = _timed(run, default)  # also warms up
+    best = default
+    for sizes in (_doubled(default), _halved(default)):
+        for size in sizes:
+            each = took * size / best  # of a batch of this size, if nothing is gained
+            if time.perf_counter() + 3 * each + 2 * took > end:
+                break
+            _timed(run, size)
+            ours, theirs = [], []
+            for _ in range(2):
+                ours.append(_timed(run, size))
+                theirs.append(_timed(run, best))
+            took = min(theirs)
+            if size / min(ours) < GAIN * best / took:
+                break
+            best, took = size, min(ours)
+        if best != default:
+            break
+    return best
+
+
+def _doubled(size: int) -> list[int]:
+    sizes = []
+    while (size := 2 * size) <= LARGEST:
+        sizes.append(size)
+    return sizes
+
+
+def _halved(size: int) -> list[int]:
+    sizes = []
+    while (size := size // 2) >= 1:
+        sizes.append(size)
+    return sizes
+
+
+def _timed(run: Callable[[int], object], size: int) -> float:
+    begin = time.perf_counter()
+    run(size)
+    return max(time.perf_counter() - begin, 1e-9)
