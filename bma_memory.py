@@ -1,7 +1,7 @@
 """The face for other people's code; each name is imported when it is first used, so the client needs httpx alone.
 
->>> from bma_memory import Client            # pip install bma-memory
->>> from bma_memory import Embedder          # pip install bma-memory[model]
+>>> from bma_memory import Client, AsyncClient  # pip install bma-memory
+>>> from bma_memory import Embedder             # pip install bma-memory[model]
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.client import Client, ServiceError
+    from service.async_client import AsyncClient
+    from service.client import Client, NoAnswer, ServiceError
     from training.model.bundle import Bundle, BundleError, load_bundle
     from training.model.embedder import Embedder, Embedding
     from training.model.media.source import MediaError
 
 _PLACES = {
+    "AsyncClient": "service.async_client",
     "Client": "service.client",
+    "NoAnswer": "service.client",
     "ServiceError": "service.client",
     "Bundle": "training.model.bundle",
     "BundleError": "training.model.bundle",
@@ -27,12 +30,14 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Bundle",
     "BundleError",
     "Client",
     "Embedder",
     "Embedding",
     "MediaError",
+    "NoAnswer",
     "ServiceError",
     "load_bundle",
 ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from service.client import Client, ServiceError
+from service.remote.results import Record
 from training.model.media import suffixes
 
 
@@ -31,25 +31,34 @@ def query(arguments: argparse.Namespace) -> None:
         condition = json.loads(arguments.filter) if arguments.filter else None
     except ValueError:
         raise QueryError('--filter takes a JSON object such as \'{"label": "train"}\'') from None
-    with Client(arguments.url) as client:
-        try:
-            if arguments.what == "images":
-                results = client.search_images(**files, k=arguments.k, filter=condition)
-            elif arguments.what == "sounds":
-                results = client.search_sounds(**files, k=arguments.k, filter=condition)
-            else:
-                results = getattr(client, arguments.what)(**files)
-        except ServiceError as error:
-            raise QueryError(str(error)) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise QueryError(f"{arguments.url} is not a URL; write it like http://127.0.0.1:8000") from None
-        except httpx.TransportError as error:
-            raise QueryError(f"no answer from {arguments.url} ({error}); is 'bma serve' running there?") from None
+    key = arguments.key or os.environ.get("BMA_API_KEY") or None
+    try:
+        with Client(arguments.url, api_key=key) as client:
+            results = _ask(client, arguments, files, condition)
+    except ServiceError as error:
+        raise QueryError(str(error)) from None
     if arguments.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps([result.json for result in results], indent=2))
         return
     for result in results:
         print("\n".join(describe(result)))
+
+
+def _ask(
+    client: Client, arguments: argparse.Namespace, files: Mapping[str, Any], condition: Mapping[str, Any] | None
+) -> Sequence[Record]:
+    """The results, of what was asked for."""
+    of = {"images": "search", "sounds": "search"}.get(arguments.what, arguments.what)
+    for option, takers in (("windows", "search embed"), ("explain", "search classify"), ("labels", "classify")):
+        if getattr(arguments, option) and of not in takers.split():
+            raise QueryError(f"--{option} does not go with {arguments.what}; leave it out")
+    if of == "search":
+        search = client.search_images if arguments.what == "images" else client.search_sounds
+        shown = {"windows": arguments.windows, "explain": arguments.explain}
+        return search(**files, k=arguments.k, filter=condition, **shown)
+    if of == "classify":
+        return client.classify(**files, labels=arguments.labels or (), explain=arguments.explain)
+    return client.embed(**files, windows=arguments.windows)
 
 
 def modality_of(file: Path) -> str:
@@ -70,10 +79,50 @@ def describe(result: Mapping[str, Any]) -> list[str]:
     if result.get("error"):
         lines.append(f"  {result['error']['detail']}")
     for hit in result.get("hits") or []:
-        lines.append(f"  {hit['score']:.3f}  {hit['label'] or '-':<16} {hit['id']}")
+        lines.append(f"  {hit['score']:.3f}  {hit['label'] or '-':<16} {hit['id']}{_second(hit)}{_effects(hit)}")
     for entry in (result.get("classes") or [])[:5]:
-        lines.append(f"  {entry['probability']:.3f}  {entry['label']}")
+        padded = f"{entry['label']:<16}" if entry.get("slots") else entry["label"]
+        lines.append(f"  {entry['probability']:.3f}  {padded}{_effects(entry)}")
     for key in ("h", "z"):
         if result.get(key):
-            lines.append(f"  {key}: {len(result[key])} numbers, {', '.join(f'{x:.4f}' for x in result[key][:4])}, …")
+            lines.append(f"  {key}: {_numbers(result[key])}")
+    for window in result.get("windows") or []:
+        if "z" in window:
+            lines.append(f"  {_span(window)}  z: {_numbers(window['z'])}")
+    if result.get("explanation"):
+        lines += _explained(result["explanation"])
     return lines
+
+
+def _explained(explanation: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"  memory: addressed over {explanation['effective_slots']:.1f} of {explanation['of_slots']} slots, "
+        f"of which these have {explanation['covered']:.0%} of the weight"
+    ]
+    for slot in explanation["slots"]:
+        lines.append(f"  slot {slot['slot']:<5} {slot['weight']:.3f}")
+        for kind in ("images", "sounds"):
+            near = ", ".join(f"{item['label'] or item['id']} {item['score']:.2f}" for item in slot[kind])
+            if near:
+                lines.append(f"    {kind}: {near}")
+    return lines
+
+
+def _second(hit: Mapping[str, Any]) -> str:
+    window = hit.get("window")
+    return f"  {_span(window)} {window['score']:.3f}" if window else ""
+
+
+def _effects(answer: Mapping[str, Any]) -> str:
+    """What the slots did for an answer, those that did most first."""
+    slots = sorted(answer.get("slots") or [], key=lambda entry: -abs(entry["effect"]))
+    told = ", ".join(f"slot {entry['slot']} {entry['effect']:+.3f}" for entry in slots[:3])
+    return f"  ({told})" if told else ""
+
+
+def _span(window: Mapping[str, Any]) -> str:
+    return f"{window['start']:.1f}-{window['end']:.1f} s"
+
+
+def _numbers(vector: Sequence[float]) -> str:
+    return f"{len(vector)} numbers, {', '.join(f'{x:.4f}' for x in vector[:4])}, …"

@@ -2,95 +2,139 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any, ParamSpec, Self, TypeVar
 
 import httpx
 
-File = str | Path | bytes
+from service.remote import requests
+from service.remote.asker import LOCAL, Asker, Filter, Prototypes
+from service.remote.errors import NoAnswer, ServiceError
+from service.remote.requests import File, Files, Request, Texts
+from service.remote.results import Added, Classified, Embedded, Found, Item
+
+__all__ = ["Client", "File", "NoAnswer", "ServiceError"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class ServiceError(Exception):
-    """An answer that is an error: `status`, and the problem document in `problem`."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"the service answered {status}"))
-        self.status = status
-        self.problem = dict(problem)
-
-
-class Client:
+class Client(Asker):
     """Asks a running service.
 
-    Each query takes one file or several (a path, or bytes) under the modality that it is, and returns the answer's
-    `results`, one per file, in order.
+    Each query takes one file or several (a path, bytes, or a file open for reading bytes) under the modality that it
+    is, and gives one result per file, in order. Results have attributes, and are mappings with the JSON's own keys.
+
+    A 429 or 503 is asked again, later each time and not before the service's `Retry-After`.
 
     Args:
         url: of the service, such as `http://127.0.0.1:8000`.
+        api_key: sent as `Authorization: Bearer …`.
         timeout: seconds to wait for an answer.
+        retries: how often a request is sent again at most.
         transport: an httpx transport, for tests and proxies.
+
+    Raises:
+        ServiceError: any method, where the answer is an error; `NoAnswer`, one of them, where none came.
     """
 
     def __init__(
-        self, url: str = "http://127.0.0.1:8000", *, timeout: float = 60.0, transport: httpx.BaseTransport | None = None
+        self,
+        url: str = LOCAL,
+        *,
+        api_key: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 4,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+        super().__init__(url, api_key, timeout, retries)
+        with self.told():
+            self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
 
     def search_images(
         self,
         *,
-        sound: File | Sequence[File] = (),
-        image: File | Sequence[File] = (),
+        sound: Files = (),
+        image: Files = (),
         k: int = 10,
-        filter: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Images that match a sound (or an image): `[{"name", "hits": [{"id", "score", …}]}]`."""
-        return self._query("/v1/search/images", image, sound, {"k": k, **_filter(filter)})
+        filter: Filter | None = None,
+        windows: bool = False,
+        explain: bool = False,
+    ) -> list[Found]:
+        """Images that match a sound (or an image), best first.
+
+        Args:
+            sound: one or several, or
+            image: likewise.
+            k: how many hits for each.
+            filter: conditions on the items, such as `{"label": "train"}`.
+            windows: of sounds, also which second matched each hit.
+            explain: also the memory's slots that the answer came through.
+        """
+        return self._ask(requests.search, "images", image, sound, k, filter, windows, explain)
 
     def search_sounds(
         self,
         *,
-        image: File | Sequence[File] = (),
-        sound: File | Sequence[File] = (),
+        image: Files = (),
+        sound: Files = (),
         k: int = 10,
-        filter: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Sounds that match an image (or a sound)."""
-        return self._query("/v1/search/sounds", image, sound, {"k": k, **_filter(filter)})
+        filter: Filter | None = None,
+        windows: bool = False,
+        explain: bool = False,
+    ) -> list[Found]:
+        """Sounds that match an image (or a sound), best first; as `search_images`."""
+        return self._ask(requests.search, "sounds", image, sound, k, filter, windows, explain)
 
-    def classify(self, *, image: File | Sequence[File] = (), sound: File | Sequence[File] = ()) -> list[dict[str, Any]]:
-        """Classes, best first: `[{"name", "classes": [{"label", "probability"}]}]`."""
-        return self._query("/v1/classify", image, sound, {})
+    def classify(
+        self,
+        *,
+        image: Files = (),
+        sound: Files = (),
+        labels: Texts = (),
+        prototypes: Prototypes = "both",
+        explain: bool = False,
+    ) -> list[Classified]:
+        """Classes, best first: the model's own, or with `labels` (`"*"` for all) those of the catalogue's items.
+
+        `prototypes` says which of their items stand for labels.
+        """
+        return self._ask(requests.classify, image, sound, labels, prototypes, explain)
 
     def embed(
-        self, *, image: File | Sequence[File] = (), sound: File | Sequence[File] = (), include: str = "h,z"
-    ) -> list[dict[str, Any]]:
-        """Vectors: `[{"name", "h": […], "z": […]}]`."""
-        return self._query("/v1/embed", image, sound, {"include": include})
+        self, *, image: Files = (), sound: Files = (), include: str = "h,z", windows: bool = False
+    ) -> list[Embedded]:
+        """Vectors: the representation `h`, the projection `z`, or both; of sounds also each window's `z`."""
+        return self._ask(requests.embed, image, sound, include, windows)
 
-    def item(self, id: str) -> dict[str, Any]:
+    def item(self, id: str) -> Item:
         """An item of the catalogue."""
-        return self._get(_path(id))
+        return self._ask(requests.item, id)
+
+    def items(self, *, filter: Filter | None = None, page: int = 100) -> Iterator[Item]:
+        """All items in the order in which they came, asked for `page` at a time."""
+        cursor: str | None = ""
+        while cursor is not None:
+            items, cursor = self._ask(requests.page, page, cursor, filter)
+            yield from items
 
     def content(self, id: str) -> bytes:
         """An item's file."""
-        return self._checked(self._http.get(f"{_path(id)}/content")).content
+        return self._ask(requests.content, id)
 
     def add(
         self,
         *,
-        image: File | Sequence[File] = (),
-        sound: File | Sequence[File] = (),
-        id: str | Sequence[str] = (),
-        label: str | Sequence[str] = (),
+        image: Files = (),
+        sound: Files = (),
+        id: Texts = (),
+        label: Texts = (),
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Files as items of the catalogue: `[{"name", "created", "item": {"id", …}}]`, `error` where one failed.
+    ) -> list[Added]:
+        """Files as items of the catalogue; a file that failed among others has `error`.
 
         Args:
             image: one or several, or
@@ -99,16 +143,8 @@ class Client:
             label: one for each file, in order.
             tags: of all of them.
             metadata: of all of them.
-
-        Raises:
-            ServiceError: all files failed.
         """
-        fields: dict[str, Any] = {"id": _several(id), "label": _several(label), "tags": list(tags)}
-        if metadata is not None:
-            fields["metadata"] = json.dumps(metadata)
-        answer = self._checked(self._http.post("/v1/items", data=fields, files=_parts(image, sound)))
-        results: list[dict[str, Any]] = _document(answer, "results")["results"]
-        return results
+        return self._ask(requests.add, image, sound, id, label, tags, metadata)
 
     def replace(
         self,
@@ -119,28 +155,20 @@ class Client:
         label: str | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Give an item another file, label, tags or metadata, of which those left out stay; the item.
 
         A file under an id that is not there becomes a new item.
         """
-        fields: dict[str, Any] = {}
-        if label is not None:
-            fields["label"] = label
-        if tags is not None:
-            fields["tags"] = list(tags) or [""]
-        if metadata is not None:
-            fields["metadata"] = json.dumps(metadata)
-        files = _parts(() if image is None else image, () if sound is None else sound)
-        return _document(self._checked(self._http.put(_path(id), data=fields, files=files)))
+        return self._ask(requests.replace, id, image, sound, label, tags, metadata)
 
     def delete(self, id: str) -> None:
         """Remove an item."""
-        self._checked(self._http.delete(_path(id)))
+        self._ask(requests.delete, id)
 
     def model(self) -> dict[str, Any]:
         """The model that serves, its catalogue and limits."""
-        return self._get("/v1/model")
+        return self._ask(requests.model)
 
     def close(self) -> None:
         """Close the connections."""
@@ -154,56 +182,13 @@ class Client:
     ) -> None:
         self.close()
 
-    def _get(self, path: str) -> dict[str, Any]:
-        return _document(self._checked(self._http.get(path)))
-
-    def _query(
-        self, path: str, image: File | Sequence[File], sound: File | Sequence[File], parameters: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        answer = self._checked(self._http.post(path, params=parameters, files=_parts(image, sound)))
-        results: list[dict[str, Any]] = _document(answer, "results")["results"]
-        return results
-
-    def _checked(self, answer: httpx.Response) -> httpx.Response:
-        if answer.is_success:
-            return answer
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = {}
-        raise ServiceError(answer.status_code, problem if isinstance(problem, dict) else {})
-
-
-def _document(answer: httpx.Response, key: str = "") -> dict[str, Any]:
-    """An answer's JSON object; something else at the address answers otherwise."""
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or (key and key not in document):
-        detail = f"what answers at {answer.url} is not this service; check the address"
-        raise ServiceError(answer.status_code, {"detail": detail})
-    return document
-
-
-def _path(id: str) -> str:
-    return f"/v1/items/{quote(id, safe=':')}"
-
-
-def _several(values: Any) -> list[Any]:
-    return [values] if isinstance(values, str | Path | bytes) else list(values)
-
-
-def _parts(image: File | Sequence[File], sound: File | Sequence[File]) -> list[tuple[str, tuple[str, bytes]]]:
-    return [("image", _part(file)) for file in _several(image)] + [("sound", _part(file)) for file in _several(sound)]
-
-
-def _part(file: File) -> tuple[str, bytes]:
-    if isinstance(file, bytes):
-        return "the file", file
-    path = Path(file)
-    return path.name, path.read_bytes()
-
-
-def _filter(filter: Mapping[str, Any] | None) -> dict[str, str]:
-    return {} if filter is None else {"filter": json.dumps(filter)}
+    def _ask(self, build: Callable[P, Request[T]], *arguments: P.args, **options: P.kwargs) -> T:
+        request, done = build(*arguments, **options), 0
+        while True:
+            with self.told():
+                answer = self._http.request(**request.arguments())
+            pause = self._retries.pause(answer, done)
+            if pause is None:
+                return request.result(answer)
+            time.sleep(pause)
+            done += 1

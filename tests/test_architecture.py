@@ -15,6 +15,7 @@ ROOMS = ("training", "index", "service")
 WEB = {"fastapi", "starlette", "uvicorn", "httpx", "pydantic"}
 # What runs a command, and may therefore use the whole of training.
 COMMANDS = {f"service/{name}.py" for name in ("cli", "commands", "demo", "indexing", "own", "project", "reembedding")}
+CLIENT = ("service/client.py", "service/async_client.py", "service/remote/")
 FILES = sorted(str(file.relative_to(ROOT)) for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 
 
@@ -57,8 +58,11 @@ def test_service_takes_the_model_from_training_and_nothing_else(file: str) -> No
     assert not tops(file) & {"torch", "torchaudio", "torchvision", "faiss", "sqlite3", "av", "PIL"}
 
 
-def test_the_client_needs_httpx_alone() -> None:
-    assert tops("service/client.py") <= {"httpx"} | sys.stdlib_module_names
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(CLIENT)])
+def test_the_client_needs_httpx_alone(file: str) -> None:
+    assert tops(file) <= {"httpx", "service"} | sys.stdlib_module_names
+    own = [name for name in imports(file) if name.startswith("service")]
+    assert all(name.startswith("service.remote") for name in own), own
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith("__init__.py")])
@@ -70,7 +74,7 @@ def test_packages_import_nothing_by_themselves(file: str) -> None:
     ("code", "absent"),
     [
         ("import bma_memory", {"torch", "httpx", "fastapi", "numpy"}),
-        ("from bma_memory import Client", {"torch", "fastapi", "numpy", "faiss"}),
+        ("from bma_memory import AsyncClient, Client", {"torch", "fastapi", "numpy", "faiss"}),
         ("from bma_memory import Embedder, load_bundle", {"fastapi", "faiss", "httpx"}),
         ("import index.stores, index.milvus", {"pymilvus", "grpc", "pandas"}),
         ("import service.asking", {"torch", "PIL", "av", "numpy", "fastapi", "faiss"}),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from service.asking import QueryError, modality_of
@@ -64,6 +67,44 @@ def test_json_is_the_services_results(query: Query, image: Path, sound: Path) ->
     assert result["name"] == sound.name
     assert len(result["hits"]) == 3
     assert [len(result["z"]) for result in json.loads(query("embed", image, image, "--json"))] == [128, 128]
+
+
+def test_windows_say_which_second_and_explain_says_which_slots(query: Query, image: Path, sound: Path) -> None:
+    lines = query("images", sound, "-k", "2", "--windows", "--explain").splitlines()
+    assert re.fullmatch(
+        r"  0\.\d{3}  \w.+ test-\d+:image  0\.0-2\.0 s 0\.\d{3}  \(slot \d+ [+-]0\.\d{3}, .*\)", lines[1]
+    )
+    assert re.match(r"  memory: addressed over \d+\.\d of 24 slots, of which these have \d+% of the weight", lines[3])
+    assert [line.split()[0] for line in lines[4:]] == ["slot", "images:", "sounds:"] * 5
+    assert query("embed", sound, "--windows").splitlines()[-1].startswith("  0.0-2.0 s  z: 128 numbers, ")
+    told = query("classify", image, "--labels", "boat,train", "--labels", "drone", "--explain").splitlines()
+    assert sorted(re.split(r"\s+", line)[2] for line in told[1:4]) == ["boat", "drone", "train"]
+    assert all("(slot " in line for line in told[1:4])
+    (result,) = json.loads(query("images", sound, "--json", "--explain", "--windows"))
+    assert result.keys() == {"name", "hits", "windows", "explanation"}
+
+
+def test_options_go_with_what_takes_them(query: Query, image: Path, sound: Path) -> None:
+    assert "--windows does not go with classify" in query("classify", sound, "--windows", status=1)
+    assert "--explain does not go with embed" in query("embed", sound, "--explain", status=1)
+    assert "--labels does not go with images" in query("images", sound, "--labels", "boat", status=1)
+    assert "images have no windows" in query("images", image, "--windows", status=1)
+    assert "label 'cat'" in query("classify", image, "--labels", "cat", status=1)
+
+
+def test_the_key_is_sent(query: Query, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str | None] = []
+
+    def request(self: httpx.Client, **arguments: Any) -> httpx.Response:
+        keys.append(self.headers.get("authorization"))
+        return httpx.Response(200, json={"results": []}, request=httpx.Request("POST", "http://x"))
+
+    monkeypatch.setattr(httpx.Client, "request", request)
+    query("embed", image)
+    monkeypatch.setenv("BMA_API_KEY", "from-environment")
+    query("embed", image)
+    query("embed", image, "--key", "from-option")
+    assert keys == [None, "Bearer from-environment", "Bearer from-option"]
 
 
 def test_a_file_that_fails_among_others_is_told_in_its_place(query: Query, image: Path, tmp_path: Path) -> None:
