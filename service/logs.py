@@ -23,9 +23,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access.keys import PREFIX
+
 Style = Literal["text", "json"]
 WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
-_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SANE = re.compile(rf"(?!.*{PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")  # a key in the wrong header is not told on
 
 _request: ContextVar[str] = ContextVar("request", default="")
 _log = logging.getLogger("bma.request")

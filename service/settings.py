@@ -36,6 +36,8 @@ def _list(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+Origin = Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")]  # named one by one: `*` would let every page ask
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_list)]
 
 
 class CatalogueSettings(BaseModel):
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
     keys: Path | None = None  # the keys file; with it every call needs a key
     rate: Annotated[float, Field(gt=0, le=1e6)] | None = None  # requests a second of each key
     burst: PositiveInt = 20  # requests of a key at once
-    origins: Names = ()  # of pages on other sites that may ask (CORS)
+    origins: Origins = ()  # of pages on other sites that may ask (CORS)
     hosts: Names = ()  # names by which the service is called, besides this machine's own
     log: Style = "text"
     limits: Limits = Limits()
@@ -146,8 +148,7 @@ def _read(file: Path | None) -> dict[str, Any]:
 
 def _sentence(error: Any) -> str:
     """The first of pydantic's complaints, by the setting's name."""
-    path = [str(part) for part in error["loc"] if part in known() or "." not in str(part)]
-    name = ".".join(path)
+    name = ".".join(part for part in error["loc"] if isinstance(part, str))
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         near = difflib.get_close_matches(name, known(), 1)
         remedy = f"did you mean {near[0]}?" if near else "docs/serving.md lists all"
