@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from service.engine import Engine
 from training.model.embedder import Embedding, Window
 from training.model.memory import Modality
 
@@ -36,15 +33,3 @@ class Parts:
         """z `[w, d]` of an item's parts."""
         first = sum(self.counts[:place])
         return self.each.z[first : first + self.counts[place]]
-
-
-async def embed_parts(engine: Engine, packed: Sequence[npt.NDArray[Any]], modality: Modality) -> Parts:
-    """Decoded files through the model, part by part; the whole is made of the parts, so nothing is computed twice."""
-    if modality == "image":
-        whole = await engine.embed(packed, modality)
-        return Parts(modality, whole, whole, [[] for _ in packed], [1] * len(packed))
-    windows = [engine.embedder.cut(wave) for wave in packed]
-    counts = [len(pieces) for pieces in windows]
-    each = await engine.embed([window.wave for pieces in windows for window in pieces], modality)
-    whole = await engine.call(engine.embedder.pool, each.h, counts)
-    return Parts(modality, whole, each, windows, counts)

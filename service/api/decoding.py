@@ -1,17 +1,22 @@
-"""The decoded files of a request, and the errors of those that failed."""
+"""The files of a request, decoded and embedded, and the errors of those that failed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from service.engine import Engine, Upload
+from service.parts import Parts
 from service.problems import Problem, media_problem
 from service.schemas import ProblemDocument
+from training.model.embedder import Embedding
 from training.model.media.source import MediaError
 from training.model.memory import Modality
+
+T = TypeVar("T")
 
 
 class Decoded:
@@ -23,7 +28,24 @@ class Decoded:
 
     def __init__(self, outcomes: Sequence[npt.NDArray[Any] | MediaError]) -> None:
         self.packed = [outcome for outcome in outcomes if not isinstance(outcome, MediaError)]
-        self.errors = [media_problem(outcome) if isinstance(outcome, MediaError) else None for outcome in outcomes]
+        self.errors: list[Problem | None] = [
+            media_problem(outcome) if isinstance(outcome, MediaError) else None for outcome in outcomes
+        ]
+
+    def keep(self, outcomes: Sequence[T | Problem]) -> list[T]:
+        """What became of the decoded files since: those that failed have an error from now on.
+
+        Raises:
+            Problem: all files have failed.
+        """
+        places = [place for place, problem in enumerate(self.errors) if problem is None]
+        for place, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Problem):
+                self.errors[place] = outcome
+        kept = [outcome for outcome in outcomes if not isinstance(outcome, Problem)]
+        if not kept:
+            raise all_failed([problem for problem in self.errors if problem])
+        return kept
 
     def places(self, uploads: Sequence[Upload]) -> list[tuple[Upload, ProblemDocument | None, int]]:
         """Each upload with its error, or with its place among the decoded ones."""
@@ -40,6 +62,30 @@ async def decode(engine: Engine, uploads: Sequence[Upload], modality: Modality) 
     if not decoded.packed:
         raise all_failed([problem for problem in decoded.errors if problem])
     return decoded
+
+
+async def embed(engine: Engine, decoded: Decoded, modality: Modality) -> Embedding:
+    """h and z of decoded files; one that the model has no answer for fails alone."""
+    found = decoded.keep(await engine.embed_each(decoded.packed, modality))
+    return Embedding(np.stack([h for h, _ in found]), np.stack([z for _, z in found]))
+
+
+async def embed_parts(engine: Engine, decoded: Decoded, modality: Modality) -> Parts:
+    """The same part by part; the whole is made of the parts, so nothing is computed twice."""
+    if modality == "image":
+        whole = await embed(engine, decoded, modality)
+        return Parts(modality, whole, whole, [[] for _ in whole.z], [1] * len(whole.z))
+    windows = [engine.embedder.cut(wave) for wave in decoded.packed]
+    outcomes = iter(await engine.embed_each([window.wave for pieces in windows for window in pieces], modality))
+    # a sound of which the model has no answer for one window has none for the whole
+    sounds = [[next(outcomes) for _ in pieces] for pieces in windows]
+    failed = [next((part for part in parts if isinstance(part, Problem)), None) for parts in sounds]
+    kept = decoded.keep([problem or place for place, problem in enumerate(failed)])
+    parts = [part for place in kept for part in sounds[place] if not isinstance(part, Problem)]
+    each = Embedding(np.stack([h for h, _ in parts]), np.stack([z for _, z in parts]))
+    counts = [len(windows[place]) for place in kept]
+    whole = await engine.call(engine.embedder.pool, each.h, counts)
+    return Parts(modality, whole, each, [windows[place] for place in kept], counts)
 
 
 def all_failed(problems: Sequence[Problem]) -> Problem:

@@ -28,7 +28,8 @@ REFUSED = {
     403: "The key, or the page that asks, may not do this",
     404: "The service has no such model",
     429: "Too many requests; `Retry-After` says when to come again",
-    503: "The service is not ready, or too busy",
+    503: "The service is not ready, or a part of it crashed and starts again",
+    504: "The request's time is over",
 }
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's dialect"])

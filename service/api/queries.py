@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 
 from service import explaining
-from service.api.decoding import decode
+from service.api.decoding import decode, embed_parts
+from service.api.decoding import embed as embed_whole
 from service.api.explanations import effects, explanation
 from service.api.fields import check_label
 from service.api.items import catalogue_of
@@ -18,7 +19,6 @@ from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
 from service.explaining import Explained, Floats
-from service.parts import embed_parts
 from service.problems import Problem
 from service.prototypes import Kind, Prototypes, Shelf
 from service.schemas import (
@@ -40,7 +40,10 @@ ERRORS = problems(
         409: "The model has no class head or no memory, or the service no catalogue",
         413: "Too large, too long or too many files",
         415: "Not a format that is read",
-        422: "No file, a damaged or empty one, or a parameter out of range",
+        422: "No file, a damaged or empty one, one that the model has no answer for, or a parameter out of range",
+        429: "Too many requests; `Retry-After` says when to come again",
+        503: "The service is not ready, or a part of it crashed and starts again",
+        504: "The request's time is over",
     }
 )
 
@@ -68,8 +71,8 @@ async def embed(
     uploads, modality = await read_uploads(engine, image, sound)
     check_windows(windows, modality)
     decoded = await decode(engine, uploads, modality)
-    parts = await embed_parts(engine, decoded.packed, modality) if windows else None
-    embedding = parts.whole if parts else await engine.embed(decoded.packed, modality)
+    parts = await embed_parts(engine, decoded, modality) if windows else None
+    embedding = parts.whole if parts else await embed_whole(engine, decoded, modality)
     encode = as_base64 if encoding == "base64" else as_floats
     wanted = include.split(",")
 
@@ -114,8 +117,8 @@ async def classify(
     else:
         judge = ByHead(engine, modality)
     decoded = await decode(engine, uploads, modality)
-    parts = await embed_parts(engine, decoded.packed, modality) if explain else None
-    embedding = parts.whole if parts else await engine.embed(decoded.packed, modality)
+    parts = await embed_parts(engine, decoded, modality) if explain else None
+    embedding = parts.whole if parts else await embed_whole(engine, decoded, modality)
     probabilities = await judge.probabilities(embedding.h, embedding.z)
     explained = await explaining.explain(engine, parts) if parts else None
     lifted = await _lifted(judge, explained, probabilities) if explained else None

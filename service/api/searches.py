@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from index.catalogue import Hit
 from service import explaining
-from service.api.decoding import decode
+from service.api.decoding import decode, embed, embed_parts
 from service.api.explanations import effects, explanation
 from service.api.items import catalogue_of, described
 from service.api.parameters import Explain, FilterText, K, Windows, check_k, check_windows, parse_filter
@@ -16,7 +16,7 @@ from service.api.queries import ERRORS
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.engine import Engine
 from service.explaining import Explained, Floats, vectors_of
-from service.parts import Parts, embed_parts
+from service.parts import Parts
 from service.schemas import MatchedWindow, SearchAnswer, Searched, SearchHit, Span
 from training.model.memory import Modality
 
@@ -71,14 +71,14 @@ async def _search(
     decoded = await decode(engine, uploads, modality)
     details = None
     if windows or explained:
-        parts = await embed_parts(engine, decoded.packed, modality)
+        parts = await embed_parts(engine, decoded, modality)
         found = await engine.search(parts.whole.z, target, k, condition)
         vectors = await engine.call(vectors_of, catalogue, [hit.item.id for hits in found for hit in hits])
         details = Details(
             target, parts, vectors, windows, await explaining.explain(engine, parts) if explained else None
         )
     else:
-        embedding = await engine.embed(decoded.packed, modality)
+        embedding = await embed(engine, decoded, modality)
         found = await engine.search(embedding.z, target, k, condition)
 
     def result(name: str, place: int) -> Searched:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -191,6 +193,22 @@ def test_without_a_catalogue_slots_have_no_items(
         assert [(slot["images"], slot["sounds"]) for slot in slots] == [([], [])] * 5
         answer = ask(http, "/v1/search/images", "image", image, explain="true")
         assert (answer["hits"], len(answer["explanation"]["slots"])) == ([], 5)
+
+
+def test_a_model_without_a_memory_has_nothing_to_explain(
+    bundle_folder: Path, tmp_path: Path, serve: Serve, demo_folder: Path
+) -> None:
+    shutil.copytree(bundle_folder, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["model"]["use_memory"] = False
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    image = sorted(demo_folder.glob("images/*_test-0003.jpg"))[0].read_bytes()
+    with serve("--model", tmp_path / "model") as server, httpx.Client(base_url=server.url, timeout=60) as http:
+        assert "classes" in ask(http, "/v1/classify", "image", image)
+        answer = http.post("/v1/classify?explain=true", files={"image": image})
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-memory")
+        answer = http.post("/v1/classify?labels=*", files={"image": image})
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:bma:problem:no-catalogue")
 
 
 def test_many_hits_are_not_explained(http: httpx.Client, demo_folder: Path) -> None:
