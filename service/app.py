@@ -27,6 +27,7 @@ from service.describe import describe_guards
 from service.engines import Engines, Leases, ReloadError
 from service.intake import Intake
 from service.logs import RequestLog
+from service.pipeline.entrance import Entrance
 
 PAGE = Path(__file__).parent / "page"
 SWAGGER = ("fastapi_offline", "static")  # a package with Swagger UI's files, so that /docs needs no CDN
@@ -97,12 +98,24 @@ def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
             guarded,
             allow_origins=access.origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["authorization", "x-api-key", "x-request-id", "content-type", "idempotency-key"],
+            allow_headers=[
+                "authorization",
+                "x-api-key",
+                "x-request-id",
+                "content-type",
+                "idempotency-key",
+                "x-deadline-ms",
+            ],
             expose_headers=["x-request-id", "retry-after"],
         )
     if access.check_host:
         guarded = HostGuard(guarded, access.hosts)
-    return RequestLog(guarded, lambda: [*app.openapi()["paths"], "/page/{file:path}"])
+
+    def templates() -> list[str]:
+        return [*app.openapi()["paths"], "/page/{file:path}"]
+
+    guarded = Entrance(guarded, lambda: engines.current.capacity, lambda: engines.current.metrics, templates)
+    return RequestLog(guarded, templates)
 
 
 def _reload_on_hangup(engines: Engines) -> None:

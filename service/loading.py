@@ -14,6 +14,7 @@ from service.access.keys import Keys, read_keys
 from service.engine import Engine
 from service.fingerprint import check_fingerprint
 from service.limits import Limits
+from service.pipeline.capacity import Capacity
 from service.settings import Settings
 from training.model.embedder import Embedder
 
@@ -32,6 +33,7 @@ def load_engine(
     read_only: bool = False,
     limits: Limits | None = None,
     tuning: Tuning | None = None,
+    capacity: Capacity | None = None,
 ) -> Engine:
     """A bundle and its catalogue, ready to answer.
 
@@ -43,6 +45,7 @@ def load_engine(
         read_only: leave the catalogue to another that writes.
         limits: on what a request may ask for.
         tuning: how a catalogue in a folder searches.
+        capacity: how much at once, and for how long.
 
     Raises:
         BundleError, CatalogueError: one can't be used, or they do not belong together.
@@ -57,7 +60,7 @@ def load_engine(
         except CatalogueError:
             catalogue.close()
             raise
-    engine = Engine(embedder, catalogue, limits or Limits())
+    engine = Engine(embedder, catalogue, limits or Limits(), capacity)
     try:
         asyncio.run(engine.self_test())
     except Exception as error:  # whatever is wrong, the model can't be served
@@ -93,6 +96,7 @@ class Succession:
             settings.read_only,
             settings.limits,
             settings.tuning,
+            settings.capacity,
         )
 
     def next(self, old: Engine) -> Engine:
@@ -112,7 +116,7 @@ class Succession:
         try:
             if catalogue is not None:
                 check_fingerprint(catalogue, embedder, Path(settings.index or ""))
-            engine = Engine(embedder, catalogue, settings.limits)
+            engine = Engine(embedder, catalogue, settings.limits, settings.capacity, old.metrics)
         except BaseException:
             if catalogue is not None and not handed_over:
                 catalogue.close()

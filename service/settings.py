@@ -21,6 +21,7 @@ from pydantic_settings import (
 from index.local import Tuning
 from service.limits import Limits
 from service.logs import Style
+from service.pipeline.capacity import Capacity
 
 PREFIX = "BMA_"
 NESTED = "__"
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     hosts: Names = ()  # names by which the service is called, besides this machine's own
     log: Style = "text"
     limits: Limits = Limits()
+    capacity: Capacity = Capacity()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @classmethod

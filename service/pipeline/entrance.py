@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
-from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.pipeline.capacity import Capacity
 from service.pipeline.metrics import Metrics
+from service.pipeline.templates import Templates
 from service.pipeline.ticket import Ticket, current
 from service.problems import Problem
 
@@ -27,7 +27,7 @@ class Entrance:
         app: the application.
         capacity: the deadlines.
         metrics: of the engine that serves, asked for with each request, as that may be replaced.
-        routes: of the application, whose templates stand for paths.
+        templates: of the application's paths; asked once, when first needed.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class Entrance:
         app: ASGIApp,
         capacity: Callable[[], Capacity],
         metrics: Callable[[], Metrics],
-        routes: Sequence[BaseRoute] = (),
+        templates: Callable[[], Iterable[str]],
     ) -> None:
-        self.app, self.capacity, self.metrics, self.routes = app, capacity, metrics, routes
+        self.app, self.capacity, self.metrics = app, capacity, metrics
+        self._template = Templates(templates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with a ticket; end it when its client hangs up."""
@@ -67,14 +68,6 @@ class Entrance:
             method = scope["method"] if scope["method"] in METHODS else "other"  # anyone may invent one
             metrics.requests.labels(method, path, GONE if request.gone else request.status).inc()
             metrics.request_seconds.labels(path).observe(time.perf_counter() - begin)
-
-    def _template(self, scope: Scope) -> str:
-        """Of the route that answered or, where something before it did, would have."""
-        route = scope.get("route")
-        if route is None:
-            matches = ((candidate, candidate.matches(scope)[0]) for candidate in self.routes)
-            route = next((candidate for candidate, match in matches if match != Match.NONE), None)
-        return str(getattr(route, "path", None) or "other")
 
 
 class _Request:
