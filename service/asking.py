@@ -116,7 +116,7 @@ def _second(hit: Mapping[str, Any]) -> str:
 def _effects(answer: Mapping[str, Any]) -> str:
     """What the slots did for an answer, those that did most first."""
     slots = sorted(answer.get("slots") or [], key=lambda entry: -abs(entry["effect"]))
-    told = ", ".join(f"slot {entry['slot']} {entry['effect']:+.3f}" for entry in slots[:3])
+    told = ", ".join(f"slot {entry['slot']} {entry['effect']:+.4f}" for entry in slots[:3])
     return f"  ({told})" if told else ""
 
 

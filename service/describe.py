@@ -16,6 +16,8 @@ _GUARDS = {
     "413": "The body is too large",
     "421": "The service does not go by the name that it was called",
     "429": "Too many requests; `Retry-After` says when to come again",
+    "503": "The service is not ready, or a part of it crashed and starts again",
+    "504": "The request's time is over",
 }
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},

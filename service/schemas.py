@@ -44,7 +44,7 @@ class OpenAIErrorDocument(BaseModel):
     error: OpenAIError
 
 
-def refusals(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+def refusals(described: Mapping[int | str, str]) -> dict[int | str, dict[str, Any]]:
     """Errors for `responses` of a path in OpenAI's dialect."""
     return {status: {"description": what, "model": OpenAIErrorDocument} for status, what in described.items()}
 

@@ -23,15 +23,6 @@ from training.model.memory import Modality
 
 ALIAS = "bma"  # whatever model serves, so that a client need not follow its name
 
-REFUSED = {
-    401: "A key is missing, or not one of the service's",
-    403: "The key, or the page that asks, may not do this",
-    404: "The service has no such model",
-    429: "Too many requests; `Retry-After` says when to come again",
-    503: "The service is not ready, or a part of it crashed and starts again",
-    504: "The request's time is over",
-}
-
 router = APIRouter(prefix="/v1", tags=["OpenAI's dialect"])
 
 EngineDependency = Annotated[Engine, Depends(engine_of)]
@@ -54,8 +45,8 @@ class Question:
     responses=refusals(
         {
             400: "The body is not what this path takes, or an image or sound in it can't be read",
+            404: "The service has no such model",
             413: "The body, an image or a sound is too large, or there are too many",
-            **REFUSED,
         }
     ),
     openapi_extra={
@@ -89,13 +80,17 @@ async def embeddings(request: Request, engine: EngineDependency) -> EmbeddingsAn
     return EmbeddingsAnswer(data=data, model=engine.embedder.bundle.name)
 
 
-@router.get("/models", summary="The model, as OpenAI's API lists models", responses=refusals(REFUSED))
+@router.get("/models", summary="The model, as OpenAI's API lists models")
 async def models(engine: EngineDependency) -> OpenAIModels:
     """The model that serves, and `bma`, which is always the one that serves."""
     return OpenAIModels(data=[OpenAIModel(id=engine.embedder.bundle.name), OpenAIModel(id=ALIAS)])
 
 
-@router.get("/models/{id}", summary="A model, as OpenAI's API describes it", responses=refusals(REFUSED))
+@router.get(
+    "/models/{id}",
+    summary="A model, as OpenAI's API describes it",
+    responses=refusals({404: "The service has no such model", "4XX": "Whatever else a client can do wrong"}),
+)
 async def one_model(
     engine: EngineDependency, id: Annotated[str, Path(description="The model's name.", examples=[ALIAS])]
 ) -> OpenAIModel:

@@ -41,9 +41,6 @@ ERRORS = problems(
         413: "Too large, too long or too many files",
         415: "Not a format that is read",
         422: "No file, a damaged or empty one, one that the model has no answer for, or a parameter out of range",
-        429: "Too many requests; `Retry-After` says when to come again",
-        503: "The service is not ready, or a part of it crashed and starts again",
-        504: "The request's time is over",
     }
 )
 

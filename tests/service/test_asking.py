@@ -72,7 +72,7 @@ def test_json_is_the_services_results(query: Query, image: Path, sound: Path) ->
 def test_windows_say_which_second_and_explain_says_which_slots(query: Query, image: Path, sound: Path) -> None:
     lines = query("images", sound, "-k", "2", "--windows", "--explain").splitlines()
     assert re.fullmatch(
-        r"  0\.\d{3}  \w.+ test-\d+:image  0\.0-2\.0 s 0\.\d{3}  \(slot \d+ [+-]0\.\d{3}, .*\)", lines[1]
+        r"  0\.\d{3}  \w.+ test-\d+:image  0\.0-2\.0 s 0\.\d{3}  \(slot \d+ [+-]0\.\d{4}, .*\)", lines[1]
     )
     assert re.match(r"  memory: addressed over \d+\.\d of 24 slots, of which these have \d+% of the weight", lines[3])
     assert [line.split()[0] for line in lines[4:]] == ["slot", "images:", "sounds:"] * 5
