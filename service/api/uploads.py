@@ -31,7 +31,7 @@ async def read_uploads(
     """The request's files and what they are.
 
     Raises:
-        Problem: none, both kinds, or too many.
+        Problem: none, both kinds, too many, or no room for them now (429).
     """
     if image and sound:
         raise Problem("invalid-request", "The request has both images and sounds; send one kind in a request.")
@@ -46,6 +46,7 @@ async def read_uploads(
             f"The request has {len(files)} files, the limit is {engine.limits.files}; send them in several requests.",
             limit=engine.limits.files,
         )
+    engine.admission.check(len(files))
     return [Upload(_name(file), await file.read()) for file in files], "image" if modality == "image" else "sound"
 
 

@@ -1,0 +1,240 @@
+"""How fast the service answers: beside a naive FastAPI server, LitServe where it is installed, and the ceiling.
+
+    python benchmarks/serve.py                       # a model of the paper's size with random weights
+    python benchmarks/serve.py --bundle runs/demo/model --clients 1,16 --seconds 5 --json serve.json
+
+The ceiling is decoding on all cores and the model in batches of the best size, in one process, without HTTP. Every
+server answers the same requests (`POST /v1/embed`, one file, z comes back) from closed-loop clients, made by wrk, and
+has the cores to itself: the others are stopped meanwhile. Rounds are interleaved; the table gives medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import wave
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from training.model.bundle import Bundle
+from training.model.config import ModelConfig, PreprocessConfig
+from training.model.embedder import Embedder
+from training.model.memory import Modality
+from training.model.network import BMAModel
+from training.model.preprocess import Preprocessor
+
+SERVING = Path(__file__).parent / "serving"
+FILES = 16  # different ones
+BOUNDARY = "bma-benchmark"
+SIZES = (1, 2, 4, 8, 16, 32)  # of batches that the ceiling tries
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, help="a trained bundle; without it one of the paper's size is made")
+    parser.add_argument("--clients", default="1,4,16,64", help="closed-loop clients, with commas")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--modality", choices=("image", "sound", "both"), default="both")
+    parser.add_argument("--wrk", default="wrk", help="the load generator")
+    parser.add_argument("--json", type=Path, help="also write all that was measured here")
+    arguments = parser.parse_args()
+    if shutil.which(arguments.wrk) is None:
+        parser.error(f"there is no {arguments.wrk}; install wrk (Debian: apt-get install wrk), or name it with --wrk")
+    clients = [int(count) for count in arguments.clients.split(",")]
+    modalities: list[Modality] = ["image", "sound"] if arguments.modality == "both" else [arguments.modality]
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = arguments.bundle or make_bundle(Path(folder) / "bundle")
+        measured = measure(arguments, bundle, Path(folder), clients, modalities)
+    for modality in modalities:
+        show(modality, clients, measured)
+    if arguments.json:
+        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "seconds": arguments.seconds}
+        arguments.json.write_text(json.dumps({"machine": machine, "measured": measured}, indent=1) + "\n")
+
+
+def measure(
+    arguments: argparse.Namespace, bundle: Path, folder: Path, clients: Sequence[int], modalities: Sequence[Modality]
+) -> list[dict[str, Any]]:
+    """Every server with every number of clients in every round, and the ceiling once a round."""
+    measured: list[dict[str, Any]] = []
+    files: dict[Modality, list[bytes]] = {"image": pictures(), "sound": sounds()}
+    bodies = {modality: write_bodies(folder, modality, files[modality]) for modality in modalities}
+    commands = {
+        "this service": ["-m", "service.cli", "serve", "--model", str(bundle), "--port", "{port}"],
+        "naive FastAPI": [str(SERVING / "naive.py"), str(bundle), "{port}"],
+    }
+    if importlib.util.find_spec("litserve"):
+        commands["LitServe"] = [str(SERVING / "lit.py"), str(bundle), "{port}"]
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(served(command)) for name, command in commands.items()}
+        for modality in modalities:
+            for number in range(arguments.rounds):
+                rate = ceiling(bundle, files[modality], modality, arguments.seconds)
+                measured.append({"name": "ceiling", "modality": modality, "clients": 0, "round": number, "rate": rate})
+                for count in clients:
+                    for name, (url, group) in servers.items():
+                        os.killpg(group, signal.SIGCONT)
+                        load(arguments.wrk, url, count, 1.0, bodies[modality])  # warm again
+                        found = load(arguments.wrk, url, count, arguments.seconds, bodies[modality])
+                        os.killpg(group, signal.SIGSTOP)
+                        row = {"name": name, "modality": modality, "clients": count, "round": number, **found}
+                        measured.append(row)
+                        said = f"{modality} {count:>2} clients, round {number + 1}, {name}: {found['rate']:.1f}/s"
+                        print(said, file=sys.stderr, flush=True)
+    return measured
+
+
+def load(wrk: str, url: str, clients: int, seconds: float, bodies: Sequence[Path]) -> dict[str, float]:
+    """What closed-loop clients get: requests a second that were answered with 2xx, and milliseconds."""
+    command = [wrk, "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s"]
+    script = [str(SERVING / "post.lua"), f"{url}/v1/embed?include=z", "--"]
+    content = f"multipart/form-data; boundary={BOUNDARY}"
+    done = subprocess.run([*command, *script, content, *map(str, bodies)], capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    found["rate"] = (found["requests"] - found["refused"]) / found["seconds"]
+    return found
+
+
+def ceiling(bundle: Path, files: Sequence[bytes], modality: Modality, seconds: float) -> float:
+    """Files a second: decoded on a thread for each core while the model has a batch, at the best size of batch."""
+    embedder = Embedder(bundle)
+    read = embedder.read_image if modality == "image" else embedder.read_sound
+    embed = embedder.embed_images if modality == "image" else embedder.embed_sounds
+    best = 0.0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for size in SIZES:
+            waiting: deque[Future[Any]] = deque()
+            done, place = -size, 0  # the first batch warms up
+            begin = time.perf_counter()
+            while done < 0 or time.perf_counter() - begin < seconds / len(SIZES):
+                while len(waiting) < 3 * size:
+                    waiting.append(pool.submit(read, files[place % len(files)]))
+                    place += 1
+                embed([waiting.popleft().result() for _ in range(size)])
+                done += size
+                if done == 0:
+                    begin = time.perf_counter()
+            best = max(best, done / (time.perf_counter() - begin))
+    return best
+
+
+@contextmanager
+def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """A server in a process group of its own, stopped once it is ready; its address and its group."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    full = [sys.executable, *(part.format(port=port) for part in command)]
+    places = filter(None, (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(full, start_new_session=True, stdout=said, stderr=said, env=environment)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(600):
+                try:
+                    urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+                    break
+                except (urllib.error.URLError, OSError):
+                    if process.poll() is not None:
+                        said.seek(0)
+                        raise SystemExit(f"{' '.join(full)} has ended: {said.read().decode()[-2000:]}") from None
+                    time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGSTOP)
+            yield url, process.pid
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGCONT)
+                os.killpg(process.pid, signal.SIGINT)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+
+def make_bundle(folder: Path) -> Path:
+    """A bundle of the paper's size whose weights nobody trained."""
+    Bundle(BMAModel(ModelConfig()).eval(), Preprocessor(PreprocessConfig())).save(folder)
+    return folder
+
+
+def pictures() -> list[bytes]:
+    """JPEGs of 640 x 480, smooth with some noise, so that they compress as photographs do."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(FILES):
+        coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), np.uint8)).resize(
+            (640, 480), Image.Resampling.BICUBIC
+        )
+        noisy = np.clip(np.asarray(coarse, np.int16) + rng.integers(-12, 13, (480, 640, 3)), 0, 255).astype(np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(noisy).save(out, "JPEG", quality=85)
+        found.append(out.getvalue())
+    return found
+
+
+def sounds() -> list[bytes]:
+    """WAVs of 2 s at 22,050 Hz, 16 bits, one channel."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(FILES):
+        out = io.BytesIO()
+        with wave.open(out, "wb") as stream:
+            stream.setnchannels(1)
+            stream.setsampwidth(2)
+            stream.setframerate(22_050)
+            stream.writeframes(rng.integers(-9999, 9999, 44_100, np.int16).tobytes())
+        found.append(out.getvalue())
+    return found
+
+
+def write_bodies(folder: Path, modality: Modality, files: Sequence[bytes]) -> list[Path]:
+    """Multipart bodies of one file each."""
+    paths = []
+    suffix, media_type = ("jpg", "image/jpeg") if modality == "image" else ("wav", "audio/wav")
+    for number, data in enumerate(files):
+        disposition = f'Content-Disposition: form-data; name="{modality}"; filename="{number}.{suffix}"'
+        head = f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: {media_type}\r\n\r\n"
+        path = folder / f"{modality}-{number}.body"
+        path.write_bytes(head.encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode())
+        paths.append(path)
+    return paths
+
+
+def show(modality: Modality, clients: Sequence[int], measured: Sequence[dict[str, Any]]) -> None:
+    """A table of medians."""
+    rows = [row for row in measured if row["modality"] == modality]
+    top = statistics.median(row["rate"] for row in rows if row["name"] == "ceiling")
+    print(f"\n{modality}s; ceiling {top:.1f}/s\n")
+    print("| clients | server | a second | of the ceiling | p50 ms | p99 ms | failed |")
+    print("|--:|---|--:|--:|--:|--:|--:|")
+    for count in clients:
+        for name in dict.fromkeys(row["name"] for row in rows if row["clients"] == count):
+            mine = [row for row in rows if row["clients"] == count and row["name"] == name]
+            rate, p50, p99 = (statistics.median(row[key] for row in mine) for key in ("rate", "p50_ms", "p99_ms"))
+            failed = sum(row["refused"] + row["broken"] for row in mine)
+            print(f"| {count} | {name} | {rate:.1f} | {rate / top:.2f} | {p50:.0f} | {p99:.0f} | {failed:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

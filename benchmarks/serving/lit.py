@@ -1,0 +1,48 @@
+"""The same answers from LitServe, its batching on: decoded in its request hook, batched, one worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import litserve
+import numpy as np
+import numpy.typing as npt
+
+from training.model.embedder import Embedder
+
+BATCH, WAIT = 4, 0.005  # files; seconds that a batch waits for more
+
+
+class Embed(litserve.LitAPI):
+    def __init__(self, bundle: str) -> None:
+        super().__init__(max_batch_size=BATCH, batch_timeout=WAIT, api_path="/v1/embed")
+        self.path = bundle
+
+    def setup(self, device: str) -> None:
+        self.embedder = Embedder(Path(self.path))
+
+    def decode_request(self, request: Any, **_: Any) -> tuple[bool, npt.NDArray[Any]]:
+        if request.get("image") is not None:
+            return True, self.embedder.read_image(request["image"].file.read())
+        return False, self.embedder.read_sound(request["sound"].file.read())
+
+    def batch(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        return inputs
+
+    def predict(self, x: Sequence[tuple[bool, npt.NDArray[Any]]], **_: Any) -> list[npt.NDArray[np.float32]]:
+        embed = self.embedder.embed_images if x[0][0] else self.embedder.embed_sounds
+        return list(embed([file for _, file in x]).z)
+
+    def unbatch(self, output: Any) -> Any:
+        return output
+
+    def encode_response(self, output: npt.NDArray[np.float32], **_: Any) -> dict[str, Any]:
+        return {"results": [{"z": output.tolist()}]}
+
+
+if __name__ == "__main__":
+    server = litserve.LitServer(Embed(sys.argv[1]), accelerator="cpu", workers_per_device=1, healthcheck_path="/readyz")
+    server.run(port=int(sys.argv[2]), num_api_servers=1, log_level="warning", generate_client_file=False)
