@@ -61,6 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which(arguments.wrk) is None:
         parser.error(f"there is no {arguments.wrk}; install wrk (Debian: apt-get install wrk), or name it with --wrk")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end too
     clients = [int(count) for count in arguments.clients.split(",")]
     modalities: list[Modality] = ["image", "sound"] if arguments.modality == "both" else [arguments.modality]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,5 @@
 """The same answers from LitServe, its batching on: decoded in its request hook, batched, one worker."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 import litserve
 import numpy as np
 import numpy.typing as npt
+from fastapi import Request
 
 from training.model.embedder import Embedder
 
@@ -24,10 +23,12 @@ class Embed(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.embedder = Embedder(Path(self.path))
 
-    def decode_request(self, request: Any, **_: Any) -> tuple[bool, npt.NDArray[Any]]:
-        if request.get("image") is not None:
-            return True, self.embedder.read_image(request["image"].file.read())
-        return False, self.embedder.read_sound(request["sound"].file.read())
+    # LitServe reads this annotation, so it must not be a text, and hands over the form
+    def decode_request(self, request: Request, **_: Any) -> tuple[bool, npt.NDArray[Any]]:
+        form: Any = request
+        if form.get("image") is not None:
+            return True, self.embedder.read_image(form["image"].file.read())
+        return False, self.embedder.read_sound(form["sound"].file.read())
 
     def batch(self, inputs: Sequence[Any]) -> Sequence[Any]:
         return inputs
