@@ -33,5 +33,5 @@ FROM application AS service
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD ["python", "-c", "import httpx; httpx.get('http://127.0.0.1:8000/healthz', timeout=4, trust_env=False).raise_for_status()"]
-# There are no keys yet, so the service refuses to listen beyond its own host unless BMA_INSECURE=1 says that the port is guarded.
+# The service listens beyond its own host only with keys (BMA_KEYS=/data/keys.json), or where BMA_INSECURE=1 says that the port is guarded.
 CMD ["serve", "--model", "/data/demo/model", "--index", "/data/demo/index", "--host", "0.0.0.0", "--port", "8000"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from index.catalogue import Catalogue, CatalogueError, InUse, NotWritable
 from index.database import DATABASE
@@ -82,13 +83,14 @@ class Succession:
 
     def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
         self.settings, self.keys = settings, keys
-        self._file = _identity(settings.index)
+        self._files: WeakKeyDictionary[Catalogue, tuple[int, int] | None] = WeakKeyDictionary()
 
     def first(self) -> Engine:
         """The engine to start with. Raises what `load_engine` raises."""
         settings = self.settings
         assert settings.model is not None
-        return load_engine(
+        file = _identity(settings.index)
+        engine = load_engine(
             settings.model,
             settings.index,
             settings.device,
@@ -98,6 +100,9 @@ class Succession:
             settings.tuning,
             settings.capacity,
         )
+        if engine.catalogue is not None:
+            self._files[engine.catalogue] = file
+        return engine
 
     def next(self, old: Engine) -> Engine:
         """The successor of an engine, not tested yet; the same catalogue is handed over if it is held for writing.
@@ -108,9 +113,12 @@ class Succession:
         settings, catalogue = self.settings, old.catalogue
         assert settings.model is not None
         keys = read_keys(settings.keys) if settings.keys else None
+        # a link is followed once, as it may be pointed elsewhere while the files are read
         embedder = Embedder(settings.model.resolve(), settings.device, settings.precision)
         file = _identity(settings.index)
-        handed_over = isinstance(catalogue, LocalCatalogue) and catalogue.writable and file == self._file
+        handed_over = (
+            isinstance(catalogue, LocalCatalogue) and catalogue.writable and file == self._files.get(catalogue)
+        )
         if settings.index is not None and not handed_over:
             catalogue = _open(settings.index, settings.read_only, settings.tuning)
         try:
@@ -121,7 +129,8 @@ class Succession:
             if catalogue is not None and not handed_over:
                 catalogue.close()
             raise
-        self._file = file
+        if catalogue is not None:
+            self._files[catalogue] = file
         if self.keys is not None and keys is not None:
             self.keys.become(keys)
         return engine

@@ -20,13 +20,14 @@ from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.keys import PREFIX
+from service.pipeline.templates import Templates
 
 Style = Literal["text", "json"]
 WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
+PATIENCE = 5.0  # seconds, for the last lines
 _SANE = re.compile(rf"(?!.*{PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")  # a key in the wrong header is not told on
 
 _request: ContextVar[str] = ContextVar("request", default="")
@@ -44,8 +45,7 @@ class RequestLog:
     """
 
     def __init__(self, app: ASGIApp, templates: Callable[[], Iterable[str]]) -> None:
-        self.app, self._templates = app, templates
-        self._compiled: list[tuple[str, re.Pattern[str]]] = []
+        self.app, self._template = app, Templates(templates)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and tell what became of it."""
@@ -89,14 +89,6 @@ class RequestLog:
                 _log.info("request", extra={"fields": fields})
             _request.reset(token)
 
-    def _template(self, scope: Scope) -> str:
-        """Of the route that answered or, where a guard did, would have."""
-        if path := getattr(scope.get("route"), "path", None):
-            return str(path)
-        if not self._compiled:
-            self._compiled = [(path, compile_path(path)[0]) for path in self._templates()]
-        return next((path for path, pattern in self._compiled if pattern.match(scope["path"])), "(none)")
-
 
 @contextlib.contextmanager
 def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[None]:
@@ -110,7 +102,7 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
     writer.setFormatter(_Json() if style == "json" else _Text())
     waiting: queue.Queue[Any] = queue.Queue(WAITING)
     handler = _Waiting(waiting)
-    listener = logging.handlers.QueueListener(waiting, writer)
+    listener = _Writer(waiting, writer)
     root, ours = logging.getLogger(), logging.getLogger("bma")
     before = root.handlers[:], ours.level
     root.handlers[:] = [handler]
@@ -138,6 +130,26 @@ class _Waiting(logging.handlers.QueueHandler):
         """Dropped where too many wait: a service that can't tell is better than one that does not answer."""
         with contextlib.suppress(queue.Full):
             self.queue.put_nowait(record)
+
+
+class _Writer(logging.handlers.QueueListener):
+    """Writes what was handed over. At the end it waits for a stream that takes lines, not for one that takes none."""
+
+    def __init__(self, lines: queue.Queue[Any], writer: logging.Handler) -> None:
+        super().__init__(lines, writer)
+        self._lines = lines
+
+    def enqueue_sentinel(self) -> None:
+        """Say that nothing comes any more."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=PATIENCE)  # by which the base class knows the end
+
+    def stop(self) -> None:
+        """Have written what waits, within bounds."""
+        self.enqueue_sentinel()
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
+            self._thread = None
 
 
 class _Json(logging.Formatter):

@@ -1,0 +1,153 @@
+"""Clients that send or read too slowly are let go, and those beside them are not held up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.limits import Limits
+from service.loading import load_engine
+from service.server import address, listen, make_server
+
+SOON = 60.0  # seconds that a busy machine may need for what takes one
+LIMITS = Limits(head_timeout=1.0, stall_timeout=1.0, body_timeout=2.5, upload_bytes=200_000_000)
+
+
+@pytest.fixture(scope="module")
+def place(bundle_folder: Path, catalogue_folder: Path) -> Iterator[tuple[str, int]]:
+    """Host and port of a service that has little patience."""
+    server = make_server(load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS))
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            httpx.get(f"{address(listener)}/readyz", timeout=SOON)
+            yield listener.getsockname()[:2]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def heard(connection: socket.socket) -> bytes:
+    """All that the service says until it hangs up."""
+    connection.settimeout(SOON)
+    said = b""
+    try:
+        while piece := connection.recv(65536):
+            said += piece
+    except ConnectionResetError:
+        pass
+    return said
+
+
+def drip(connection: socket.socket, data: bytes) -> None:
+    """A byte now and then, until the other side has had enough."""
+    try:
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.2)
+    except OSError:
+        return
+
+
+HEAD = (
+    b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n"
+    b"content-type: multipart/form-data; boundary=b\r\n"
+)
+FIELD = b'\r\n--b\r\ncontent-disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\nhost: loc"])
+def test_headers_that_do_not_come(place: tuple[str, int], begun: bytes) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(begun)
+        said = heard(connection)
+        assert said.startswith(b"HTTP/1.1 408 " if begun else b"")
+        assert bool(said) == bool(begun)
+
+
+def test_headers_that_drip(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        threading.Thread(target=drip, args=(connection, HEAD * 3), daemon=True).start()
+        assert heard(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_second_request_that_drips_on_a_kept_connection(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        connection.settimeout(SOON)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        threading.Thread(target=drip, args=(connection, HEAD * 3), daemon=True).start()
+        heard(connection)  # ends: the service has hung up
+
+
+def test_a_body_that_stops_is_answered(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(HEAD + b"\r\n--b\r\n")
+        said = heard(connection)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert b"urn:bma:problem:too-slow" in said
+        assert b"Nothing of the request's body came for 1 s" in said
+        assert b"connection: close" in said.lower()
+
+
+def test_a_body_that_drips_is_answered_though_it_never_stops(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(HEAD + FIELD)
+        threading.Thread(target=drip, args=(connection, b"x" * 1000), daemon=True).start()
+        said = heard(connection)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert b"A request's body may take 2.5 s" in said or b"Nothing of the request's body came" in said
+
+
+def test_openai_s_path_says_so_in_its_dialect(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+        assert b'"code":"too_slow"' in heard(connection)
+
+
+def test_who_waits_for_an_answer_is_not_taken_for_slow(place: tuple[str, int]) -> None:
+    """A connection that rests between requests, longer than headers may take, is kept."""
+    with httpx.Client(base_url=f"http://{place[0]}:{place[1]}", timeout=SOON) as client:
+        assert client.get("/healthz").status_code == 200
+        time.sleep(1.5)
+        assert client.get("/healthz").status_code == 200
+
+
+def test_others_are_answered_while_many_are_slow(place: tuple[str, int]) -> None:
+    slow = [socket.create_connection(place) for _ in range(200)]
+    try:
+        for connection in slow[::2]:
+            connection.sendall(HEAD)
+        for connection in slow[1::2]:
+            connection.sendall(HEAD + b"\r\n--b")
+        assert httpx.get(f"http://{place[0]}:{place[1]}/healthz", timeout=SOON).status_code == 200
+        for connection in slow:
+            assert heard(connection).startswith((b"HTTP/1.1 408 ", b""))
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_an_answer_that_nobody_reads_is_given_up(place: tuple[str, int]) -> None:
+    """Requests come in, their answers are left in the pipe until it is full; then the service hangs up."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(place)
+        connection.settimeout(SOON)
+        ask = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        try:
+            while True:
+                connection.sendall(ask)
+                time.sleep(0.001)
+        except TimeoutError:
+            pytest.fail("the service still waits for its reader")
+        except OSError:
+            pass  # it has hung up
+    assert httpx.get(f"http://{place[0]}:{place[1]}/healthz", timeout=SOON).status_code == 200
