@@ -303,11 +303,14 @@ class LocalCatalogue:
     def view(self) -> Iterator[Connection]:
         """One unchanging state of the database, with the indexes at the same state."""
         while True:
-            with self._gate.reading(), self.database.reading() as connection:
-                # who has the writer's place has made every change, and has followed it
-                if self._followed or self._is_there(connection):
-                    yield connection
+            with self._gate.reading():
+                if self._followed:  # who has the writer's place makes every change, and none while the gate is held
+                    yield self.database.reader
                     return
+                with self.database.reading() as connection:
+                    if self._is_there(connection):
+                        yield connection
+                        return
             with self._gate.changing(), self.database.reading() as connection:
                 self._follow(connection)
 
