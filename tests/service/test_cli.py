@@ -35,6 +35,8 @@ COMMANDS = (
     ("embed",),
     ("index",),
     *(("index", action) for action in INDEX),
+    ("keys",),
+    *(("keys", action) for action in ("add", "list", "remove")),
     ("serve",),
     ("query",),
 )
@@ -51,7 +53,7 @@ def test_every_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFix
 
 
 def test_all_commands_are_tried_above(capsys: pytest.CaptureFixture[str]) -> None:
-    for group in ((), ("data",), ("data", "prepare"), ("index",)):
+    for group in ((), ("data",), ("data", "prepare"), ("index",), ("keys",)):
         with pytest.raises(SystemExit):
             main([*group, "--help"])
         shown = capsys.readouterr().out

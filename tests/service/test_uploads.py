@@ -53,7 +53,7 @@ def test_a_client_that_asks_first_sends_nothing(service_url: str) -> None:
     url = httpx.URL(service_url)
     with socket.create_connection((url.host, url.port), timeout=20) as connection:
         connection.sendall(
-            b"POST /v1/embed HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            b"POST /v1/embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
             b"Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n"
         )
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
