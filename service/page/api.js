@@ -1,5 +1,10 @@
 // The service's API, as far as the page uses it.
 
+import { askForKey, authorization, key } from "./key.js";
+
+const TRIES = 4; // before a busy service's answer is shown
+const LONGEST = 30; // seconds to wait at most for the next
+
 /** What went wrong, in words for the visitor. */
 export class Problem extends Error {
   constructor(title, detail, kind = "") {
@@ -8,29 +13,66 @@ export class Problem extends Error {
   }
 }
 
+let tell = () => {};
+
+/** Call `listener(seconds)` when the service is busy and is asked again after these; with 0 when it has answered. */
+export const whenBusy = (listener) => (tell = listener);
+
 /** Links in answers start at the root; relative ones also work where the service is behind a path. */
 export const local = (link) => link.replace(/^\/+/, "");
 
-async function ask(path, options = {}) {
+async function ask(path, options = {}, tries = 0) {
+  const used = key();
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers: { ...authorization() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The service does not answer", "Check that it is running and that you are connected, then try again.", "unreachable");
   }
-  if (answer.ok) return answer;
+  if (answer.ok) {
+    if (tries) tell(0);
+    return answer;
+  }
   const problem = await answer.json().catch(() => ({}));
+  if (answer.status === 401) {
+    const why = problem.detail ?? "This service asks for an API key.";
+    if (used !== key() || (await askForKey(why))) return ask(path, options, tries);
+  }
+  const busy = answer.status === 429 || answer.status === 503;
+  if (busy && tries < TRIES) {
+    await pause(waitOf(answer, tries), options.signal);
+    return ask(path, options, tries + 1);
+  }
+  if (busy) tell(0);
   throw new Problem(
-    problem.title ?? "The service could not answer",
+    problem.title ?? (busy ? "The service is busy" : "The service could not answer"),
     problem.detail ?? `It said ${answer.status} ${answer.statusText}.`.replace(" .", "."),
-    String(problem.type ?? "").split(":").pop(),
+    busy || answer.status === 504 ? "busy" : String(problem.type ?? "").split(":").pop(),
   );
 }
 
-async function send(path, file, modality, signal) {
+/** Seconds that a busy service wants to be left alone; without its word, longer each time. */
+function waitOf(answer, tries) {
+  const said = Number(answer.headers.get("retry-after"));
+  return Math.min(LONGEST, said > 0 ? said : 2 ** tries);
+}
+
+function pause(seconds, signal) {
+  tell(seconds);
+  return new Promise((done, stop) => {
+    const cancel = () => (clearTimeout(timer), tell(0), stop(signal.reason));
+    const end = () => (signal?.removeEventListener("abort", cancel), done());
+    const timer = setTimeout(end, 1000 * seconds * (1 + Math.random() / 4)); // so that not all visitors return at once
+    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted) cancel();
+  });
+}
+
+async function send(path, file, modality, signal, fields = {}) {
   const form = new FormData();
   form.append(modality, file, file.name);
+  for (const [name, values] of Object.entries(fields)) for (const value of [values].flat()) form.append(name, value);
   const { results } = await (await ask(path, { method: "POST", body: form, signal })).json();
   const [result] = results;
   if (result.error) throw new Problem(result.error.title, result.error.detail);
@@ -40,21 +82,60 @@ async function send(path, file, modality, signal) {
 /** The model, the catalogue's counts, the limits. */
 export const getModel = async () => (await ask("v1/model")).json();
 
-/** The first items of the catalogue. */
-export async function getItems(limit) {
-  const { items } = await (await ask(`v1/items?limit=${limit}`)).json();
-  return items;
+/** A page of the catalogue: items, and a cursor to the next where there is one. */
+export const getItems = async (limit, cursor = "") => (await ask(`v1/items?${new URLSearchParams({ limit, ...(cursor && { cursor }) })}`)).json();
+
+/**
+ * Hits of one modality ("image" or "sound") for a file.
+ *
+ * @param {{k: number, filter?: string, windows?: boolean, explain?: boolean}} options as in the API
+ */
+export function search(file, modality, target, options, signal) {
+  const asked = Object.entries(options).filter(([, value]) => value);
+  return send(`v1/search/${target}s?${new URLSearchParams(asked)}`, file, modality, signal);
 }
 
-/** Hits of one modality ("image" or "sound") for a file. */
-export const search = async (file, modality, target, k, signal) =>
-  (await send(`v1/search/${target}s?k=${k}`, file, modality, signal)).hits;
+/** Classes with probabilities, best first: the model's own, or of `labels` of the catalogue. */
+export function classify(file, modality, { labels = [], explain = false }, signal) {
+  const asked = new URLSearchParams(labels.map((label) => ["labels", label]));
+  if (explain) asked.set("explain", "true");
+  return send(`v1/classify?${asked}`, file, modality, signal);
+}
 
-/** Classes with probabilities, best first. */
-export const classify = async (file, modality, signal) => (await send("v1/classify", file, modality, signal)).classes;
+/** Put a file into the catalogue; the item, and whether it is new. */
+export const addItem = (file, modality, { label, tags }) => send("v1/items", file, modality, undefined, { label, tags });
+
+/** Take an item out of the catalogue. */
+export const deleteItem = (id) => ask(`v1/items/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** Whether the catalogue takes changes from this visitor; a change that changes nothing tells. */
+export async function isWritable() {
+  try {
+    await ask("v1/items/-", { method: "PUT" });
+  } catch (problem) {
+    return problem.kind === "invalid-request";
+  }
+  return true;
+}
 
 /** An item's content as a file. */
 export async function getFile(item, name, signal) {
   const blob = await (await ask(local(item.content), { signal })).blob();
   return new File([blob], name, { type: item.media_type ?? blob.type });
+}
+
+/** The bytes behind a link, or null where there are more than `most`. */
+export async function getBytes(link, most, signal) {
+  const answer = await ask(local(link), { signal });
+  if (Number(answer.headers.get("content-length")) > most) {
+    await answer.body.cancel();
+    return null;
+  }
+  return answer.arrayBuffer();
+}
+
+/** What a picture or player can load: the link itself, or, where a key is needed, its bytes. */
+export async function loadable(link) {
+  if (!key() || link.startsWith("blob:")) return local(link);
+  return URL.createObjectURL(await (await ask(local(link))).blob());
 }

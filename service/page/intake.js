@@ -1,6 +1,6 @@
 // How files come in: chosen, dropped anywhere on the page, or pasted.
 
-const IMAGES = "jpg jpeg jpe png apng webp avif gif bmp tif tiff jp2 j2k ppm pgm pbm pnm".split(" ");
+const IMAGES = "jpg jpeg jpe png apng webp avif gif bmp tif tiff heic heif jp2 j2k ppm pgm pbm pnm".split(" ");
 const SOUNDS = "wav wave flac mp3 ogg oga opus m4a aac webm weba mp4 m4v mov mkv mka aif aiff caf w64".split(" ");
 
 /** "image", "sound" (videos count: their sound track does), or null for anything else. */
@@ -14,17 +14,19 @@ export function modalityOf(file) {
 }
 
 /** Call `take(files)` whenever files arrive; `take([])` when something else was dropped. */
-export function takeFiles(input, take) {
+export function takeFiles(input, camera, take) {
   input.accept = ["image/*", "audio/*", "video/*", ...[...IMAGES, ...SOUNDS].map((ending) => `.${ending}`)].join(",");
-  input.addEventListener("change", () => {
-    const files = [...input.files];
-    input.value = ""; // so that the same file can be chosen again
-    if (files.length) take(files);
-  });
+  for (const field of [input, camera]) {
+    field.addEventListener("change", () => {
+      const files = [...field.files];
+      field.value = ""; // so that the same file can be chosen again
+      if (files.length) take(files);
+    });
+  }
 
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
-    if (!files.length) return;
+    if (!files.length) return; // text, into a field
     event.preventDefault();
     take(files);
   });

@@ -1,22 +1,33 @@
 // The page: takes a file, asks the service, shows what it found. A new question cancels the one before.
 
-import { classify, getFile, getItems, getModel, local, Problem, search } from "./api.js";
+import { getFile, getItems, getModel, isWritable, Problem, whenBusy } from "./api.js";
+import { makeAddition } from "./addition.js";
+import { makeClasses } from "./classes.js";
 import { byId, count, element, nameOf, size } from "./dom.js";
+import { forget } from "./facets.js";
+import { makeFilters } from "./filters.js";
+import { makeFinding } from "./finding.js";
+import { showSamples } from "./gallery.js";
+import { hideGiven, showGiven } from "./given.js";
 import { modalityOf, takeFiles } from "./intake.js";
-import { player, silence, waveform } from "./player.js";
-import { percent, showClasses, showPictures, showSamples, showSounds, showWaiting } from "./results.js";
-import { view } from "./viewer.js";
+import { hideBusy, hideProblem, say, showBusy, showProblem } from "./notice.js";
+import { silence } from "./player.js";
+import { recorder } from "./recorder.js";
 
-const STEPS = [6, 12, 24, 48];
+const STEPS = [6, 12, 24, 64];
 const FORM_BYTES = 2048; // what a form adds to its file, generously
-const NOUN = { image: "picture", sound: "sound" };
-const PLURAL = { image: "Pictures", sound: "Sounds" };
 
 let model = null;
+let writable = null; // not asked yet
 let question = null; // { file, modality, item }: what was asked last
 let k = 12;
 let running = new AbortController();
-let preview = "";
+let narrowing = new AbortController(); // of a search with other filters for the same question
+
+const filters = makeFilters(() => question && refine());
+const classes = makeClasses((words) => say(words), (problem) => showProblem(problem));
+const offerAddition = makeAddition(changed);
+const finding = makeFinding({ ask: pivot, mayDelete: () => writable, deleted: removed });
 
 // -- the model ------------------------------------------------------------------------------------------------------
 
@@ -25,29 +36,32 @@ async function meet() {
   try {
     model = await getModel();
   } catch (problem) {
-    byId("about").textContent = "no connection";
-    showProblem(problem, () => meet());
+    byId("about").textContent = problem.kind === "unreachable" ? "no connection" : "no answer";
+    showProblem(problem, meet);
     return false;
   }
-  const { name, catalogue } = model;
-  const holds = catalogue ? `${count(catalogue.images, "picture")} · ${count(catalogue.sounds, "sound")}` : "no catalogue";
-  byId("about").replaceChildren(element("span", { class: "name" }, name), element("span", {}, holds));
+  const { catalogue } = model;
+  tellCounts();
+  byId("filters").hidden = byId("k").parentElement.hidden = !catalogue;
   if (!catalogue) {
     showProblem(new Problem("No catalogue to search", "This service can say what a file is, but it has no pictures and sounds to find. Start it with --index to add some.", "note"));
+  } else if (catalogue.images + catalogue.sounds === 0) {
+    showProblem(new Problem("The catalogue is empty", "There is nothing to find yet. Give a sound or a picture, and add it; or fill the catalogue from a folder with bma index build.", "note"));
   } else if (!question) {
     offer();
   }
   return true;
 }
 
+function tellCounts() {
+  const { name, catalogue } = model;
+  const holds = catalogue ? `${count(catalogue.images, "picture")} · ${count(catalogue.sounds, "sound")}` : "no catalogue";
+  byId("about").replaceChildren(element("span", { class: "name" }, name), element("span", {}, holds));
+}
+
 /** Items of the catalogue to click, so that a first visit needs no file. */
 async function offer() {
-  let items;
-  try {
-    items = await getItems(100);
-  } catch {
-    return; // a page without samples is still a page
-  }
+  const { items } = await getItems(100).catch(() => ({ items: [] })); // a page without samples is still a page
   const chosen = [...varied(items, "image", 0), ...varied(items, "sound", 4)];
   if (question || !chosen.length) return;
   showSamples(byId("samples").querySelector(".tiles"), chosen, pivot);
@@ -79,7 +93,7 @@ function take(files) {
         button.setAttribute("aria-current", "true");
         ask(file);
       };
-      const button = element("button", { type: "button", onclick: choose }, file.name);
+      const button = element("button", { type: "button", dir: "auto", onclick: choose }, file.name);
       return element("li", {}, button);
     }),
   );
@@ -113,7 +127,11 @@ async function ask(file, item = null) {
   }
   if (signal.aborted) return;
   question = { file, modality, item };
-  showGiven();
+  byId("main").dataset.state = "asked";
+  byId("samples").hidden = true;
+  document.querySelector(".drop .call").textContent = "Give another";
+  showGiven(question, signal);
+  offerAddition(null);
   scrollTo({ top: 0 });
   const answered = answer(signal);
   const focused = document.activeElement;
@@ -123,96 +141,78 @@ async function ask(file, item = null) {
 
 async function answer(signal) {
   const { file, modality, item } = question;
-  const other = modality === "image" ? "sound" : "image";
-  const words = [];
-  byId("main").dataset.state = "asked";
-  byId("samples").hidden = true;
   hideProblem();
   say(`Searching with ${file.name}…`);
-
-  // What only the other sense can find comes first.
-  byId("answer").append(...[other, modality].map(sectionOf));
-  const asked = model.catalogue ? [other, modality].map((target) => find(target)) : [];
-  asked.push(name());
-  const problems = (await Promise.allSettled(asked)).filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+  const namers = { trained: model.classes?.[modality]?.length > 0, labels: Boolean(model.catalogue && model.catalogue.images + model.catalogue.sounds) };
+  const named = classes.name(file, modality, namers, finding.explains, signal).catch((error) => (["no-class-head", "no-memory"].includes(error.kind) ? null : Promise.reject(error)));
+  const found = model.catalogue ? finding.find(question, options(), named, signal) : [];
+  const outcome = await Promise.allSettled([named, found]);
   if (signal.aborted) return;
-  if (problems.length) {
-    clearResults();
-    const [problem] = problems;
-    showProblem(problem, problem.kind === "unreachable" || problem.kind === "internal" ? () => answer(renew()) : null);
-    say(byId("problem").innerText);
+  const failed = outcome.find(({ status }) => status === "rejected");
+  if (failed) {
+    fail(failed.reason);
     return;
   }
-  if (!words.length) {
+  const [best, words] = outcome.map(({ value }) => value);
+  if (!best && !model.catalogue) {
     showProblem(new Problem("Nothing to answer with", "This service has no catalogue and its model names no classes; it gives vectors only, through the API.", "note"));
   }
-  say(words.join(", "));
+  say([...words, ...(best ? [`most likely ${best.label}`] : [])].join(", "));
+  if (model.catalogue && !item) offerIfWritable(signal);
+}
 
-  async function find(target) {
-    const section = sectionOf(target);
-    const list = section.querySelector("ol");
-    const note = section.querySelector(".note");
-    section.querySelector("h2").textContent = target === modality ? `${PLURAL[target]} like it` : `${PLURAL[target]} for this ${NOUN[modality]}`;
-    section.hidden = false;
-    if (!model.catalogue[`${target}s`]) {
-      list.replaceChildren();
-      note.textContent = `The catalogue holds no ${NOUN[target]}s yet.`;
-      return;
-    }
-    section.setAttribute("aria-busy", "true");
-    note.textContent = "Listening and looking…";
-    showWaiting(list, k);
-    // Searching with an item finds the item itself: ask for one more and leave it out.
-    const most = Math.min(k + (item ? 1 : 0), model.limits?.k ?? Infinity);
-    const found = (await search(file, modality, target, most, signal)).filter((hit) => hit.id !== item?.id).slice(0, k);
-    section.removeAttribute("aria-busy");
-    note.textContent = found.length ? "The closest first; the number is the cosine similarity, at most 1." : `No ${NOUN[target]} was found.`;
-    if (target === "image") showPictures(list, found, (number) => view(found, number, pivot));
-    else showSounds(list, found, pivot);
-    words.push(`${count(found.length, NOUN[target])} found`);
-  }
+const options = () => ({ k, filter: filters.filter(), catalogue: model.catalogue, most: model.limits?.k ?? Infinity });
 
-  async function name() {
-    const section = byId("classes");
-    section.hidden = true;
-    if (!model.classes?.[modality]?.length) return; // a model without classes: nothing to say
-    try {
-      const classes = await classify(file, modality, signal);
-      showClasses(section, classes);
-      section.hidden = false;
-      words.push(`most likely ${classes[0].label}, ${percent(classes[0].probability)}`);
-    } catch (error) {
-      if (error.kind !== "no-class-head") throw error;
-    }
+/** The same question among other items, or for another number of them. */
+async function refine() {
+  narrowing.abort();
+  narrowing = new AbortController();
+  const signal = AbortSignal.any([running.signal, narrowing.signal]);
+  hideProblem();
+  try {
+    say((await finding.find(question, options(), null, signal)).join(", "));
+  } catch (error) {
+    if (!signal.aborted) fail(error);
   }
+}
+
+function fail(problem) {
+  finding.clear();
+  classes.clear();
+  const again = ["unreachable", "internal", "busy"].includes(problem.kind) ? () => answer(renew()) : null;
+  showProblem(problem, again);
+  say(byId("problem").innerText);
+}
+
+// -- the catalogue --------------------------------------------------------------------------------------------------
+
+async function offerIfWritable(signal) {
+  writable ??= await isWritable().catch(() => false);
+  if (!signal.aborted) offerAddition(writable ? question : null);
+}
+
+async function changed() {
+  forget();
+  filters.refresh();
+  model = await getModel().catch(() => model);
+  tellCounts();
+}
+
+function removed(item) {
+  say(`${nameOf(item)} is deleted`);
+  changed();
+  if (question) refine();
 }
 
 // -- what the visitor sees ------------------------------------------------------------------------------------------
 
-function showGiven() {
-  const { file, modality, item } = question;
-  URL.revokeObjectURL(preview);
-  preview = URL.createObjectURL(file);
-  const box = byId("given");
-  const about = element("p", { class: "file" }, element("span", { class: "label" }, file.name), element("span", { class: "kind" }, item ? "from the catalogue" : size(file.size)));
-  if (modality === "image") {
-    const picture = element("img", { src: preview, alt: `Your picture: ${file.name}` });
-    picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent" }, "No preview: this browser can't show it.")));
-    box.replaceChildren(picture, about);
-  } else {
-    box.replaceChildren(player(preview, file.name, waveform(file), item?.metadata), about);
-  }
-  box.className = `given ${modality}`;
-  box.hidden = false;
-  byId("main").dataset.state = "asked";
-  document.querySelector(".drop .call").textContent = "Give another";
-}
-
 function refuse(title, detail) {
   renew();
   question = null;
-  byId("given").hidden = true;
-  clearResults();
+  hideGiven();
+  offerAddition(null);
+  finding.clear();
+  classes.clear();
   const samples = byId("samples");
   samples.hidden = !samples.querySelector("button");
   byId("main").dataset.state = "empty";
@@ -220,28 +220,12 @@ function refuse(title, detail) {
   say(`${title}. ${detail}`);
 }
 
-function showProblem({ title, detail, message, kind }, again = null) {
-  const box = byId("problem");
-  const retry = again && element("button", { type: "button", class: "main", onclick: again }, "Try again");
-  box.classList.toggle("note-only", kind === "note");
-  box.replaceChildren(element("h2", {}, title ?? "Something went wrong on this page"), element("p", {}, detail ?? message), retry ?? "");
-  box.hidden = false;
-}
-
-const hideProblem = () => (byId("problem").hidden = true);
-const say = (text) => (byId("status").textContent = text);
-const sectionOf = (modality) => byId(modality === "image" ? "pictures" : "sounds");
-
-function clearResults() {
-  for (const id of ["pictures", "sounds", "classes"]) byId(id).hidden = true;
-  for (const list of document.querySelectorAll(".found ol")) list.replaceChildren();
-}
-
 /** Cancel what runs; the signal of what comes next. */
 function renew() {
   running.abort();
   running = new AbortController();
   silence();
+  hideBusy();
   return running.signal;
 }
 
@@ -252,10 +236,13 @@ byId("k").replaceChildren(
     const radio = element("input", { type: "radio", name: "k", value: step, checked: step === k });
     radio.addEventListener("change", () => {
       k = step;
-      if (question) answer(renew());
+      if (question) refine();
     });
     return element("label", {}, radio, element("span", {}, String(step)));
   }),
 );
-takeFiles(byId("file"), take);
+whenBusy(showBusy);
+byId("camera").parentElement.hidden = !navigator.maxTouchPoints; // elsewhere it would be the file dialog once more
+takeFiles(byId("file"), byId("camera"), take);
+recorder(byId("record"), take, (problem) => showProblem(problem));
 meet();

@@ -1,38 +1,78 @@
-// One picture, full size, in a dialog; arrows go through the others.
+// One item in a dialog: the picture full size, or the sound; arrows go through the others.
 
-import { local } from "./api.js";
-import { byId, element, icon, nameOf } from "./dom.js";
-import { score } from "./results.js";
+import { deleteItem, loadable } from "./api.js";
+import { byId, element, icon, nameOf, score } from "./dom.js";
+import { player } from "./player.js";
+import { thumbnail, waveform } from "./thumbnail.js";
 
-/** Open the dialog on one of the hits; `ask(item)` to search with what is shown. */
-export function view(hits, number, ask) {
+/**
+ * Open the dialog on one of the hits.
+ *
+ * @param {object[]} hits what the arrows go through
+ * @param {number} number the first one's place
+ * @param {{ask: function(object), deleted: function(object)|null}} actions to search with what is shown; told of what
+ *   was deleted, or null where nothing may be
+ */
+export function view(hits, number, { ask, deleted }) {
   const dialog = byId("viewer");
+  const all = [...hits];
   let at = number;
 
   const step = (by) => {
-    at = (at + by + hits.length) % hits.length;
+    at = (at + by + all.length) % all.length;
     show();
   };
-  const show = () => {
+
+  function show() {
     const focused = dialog.contains(document.activeElement) ? document.activeElement.dataset.role : null;
-    const hit = hits[at];
-    const picture = element("img", { src: local(hit.content), alt: `Picture: ${nameOf(hit)}` });
-    picture.addEventListener("error", () => (picture.src = local(hit.thumbnail)), { once: true }); // such as a TIFF
+    const hit = all[at];
+    const several = all.length > 1;
+    const noun = hit.modality === "image" ? "picture" : "sound";
     dialog.replaceChildren(
-      element("div", { class: "bar-top" }, element("p", { class: "place" }, `${at + 1} of ${hits.length}`), control("close", "Close", () => dialog.close())),
-      element("div", { class: "stage" }, hits.length > 1 ? control("back", "Previous picture", () => step(-1)) : null, picture, hits.length > 1 ? control("next", "Next picture", () => step(1)) : null),
+      element("div", { class: "bar-top" }, element("p", { class: "place" }, `${at + 1} of ${all.length}`), control("close", "Close", () => dialog.close())),
+      element("div", { class: `stage ${hit.modality}` }, several ? control("back", `Previous ${noun}`, () => step(-1)) : null, contentOf(hit), several ? control("next", `Next ${noun}`, () => step(1)) : null),
       element(
         "div",
         { class: "about" },
-        element("h2", { id: "viewer-title" }, nameOf(hit)),
+        element("h2", { id: "viewer-title", dir: "auto" }, nameOf(hit)),
         facts(hit),
-        element("button", { type: "button", class: "main", "data-role": "search", onclick: () => (dialog.close(), ask(hit)) }, icon("search"), "Search with this one"),
+        element(
+          "div",
+          { class: "acts" },
+          element("button", { type: "button", class: "main", "data-role": "search", onclick: () => (dialog.close(), ask(hit)) }, icon("search"), "Search with this one"),
+          deleted ? deletion(hit) : null,
+        ),
       ),
     );
     (dialog.querySelector(`[data-role="${focused}"]`) ?? dialog.querySelector('[data-role="search"]'))?.focus();
-  };
+  }
+
+  /** Asks once more before it deletes. */
+  function deletion(hit) {
+    const said = element("p", { class: "said", role: "status" });
+    const button = element("button", { type: "button", class: "quiet delete", "data-role": "delete" }, icon("delete"), "Delete");
+    const sure = async () => {
+      button.disabled = true;
+      try {
+        await deleteItem(hit.id);
+        dialog.close();
+        deleted(hit);
+      } catch (problem) {
+        button.disabled = false;
+        said.textContent = problem.detail ?? problem.message;
+      }
+    };
+    button.onclick = () => {
+      button.replaceChildren(icon("delete"), "Delete for good");
+      button.classList.add("sure");
+      said.textContent = "It leaves the catalogue. Press again to delete it.";
+      button.onclick = sure;
+    };
+    return element("div", {}, button, said);
+  }
 
   dialog.onkeydown = (event) => {
+    if (event.target.type === "range" || all.length < 2) return; // there the arrows seek
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   };
@@ -40,6 +80,15 @@ export function view(hits, number, ask) {
   dialog.onclose = () => dialog.replaceChildren();
   dialog.showModal();
   show();
+}
+
+function contentOf(hit) {
+  if (hit.modality === "sound") return player(hit.content, nameOf(hit), [thumbnail(hit), waveform(hit)], hit.metadata).root;
+  const picture = element("img", { alt: `Picture: ${nameOf(hit)}` });
+  const instead = () => loadable(hit.thumbnail).then((source) => (picture.src = source), () => {});
+  picture.addEventListener("error", instead, { once: true }); // such as a TIFF
+  loadable(hit.content).then((source) => (picture.src = source), instead);
+  return picture;
 }
 
 function control(role, label, act) {
@@ -52,5 +101,6 @@ function facts(hit) {
   for (const [key, value] of Object.entries(hit.metadata ?? {})) {
     pairs.push([key, typeof value === "object" ? JSON.stringify(value) : String(value)]);
   }
-  return element("dl", {}, ...pairs.map(([key, value]) => element("div", {}, element("dt", {}, key), element("dd", {}, value))));
+  const rows = pairs.map(([key, value]) => element("div", {}, element("dt", { dir: "auto" }, key), element("dd", { dir: "auto" }, value)));
+  return element("dl", {}, ...rows);
 }

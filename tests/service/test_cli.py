@@ -16,7 +16,7 @@ import pytest
 from service.cli import main
 
 Bma = Callable[..., "subprocess.CompletedProcess[str]"]
-INDEX = ("build", "check", "compact", "export", "import", "info", "rebuild", "sync")
+INDEX = ("build", "check", "compact", "export", "import", "info", "migrate", "rebuild", "sync")
 COMMANDS = (
     (),
     ("demo",),

@@ -1,0 +1,110 @@
+// What the visitor gave: the picture, or the sound with its spectrogram, its windows, and which of them matched.
+
+import { decode, drawWave, RATE } from "./audio.js";
+import { byId, element, icon, nameOf, size, stretch } from "./dom.js";
+import { player } from "./player.js";
+import { colour, drawSpectrogram } from "./spectrogram.js";
+
+const MOST_LINES = 60; // of windows; more would hide the spectrogram
+
+let preview = "";
+let sound = null; // { player, lines, track, moment }
+
+/** Show a file; `item` is the one of the catalogue that it comes from, if any. */
+export function showGiven({ file, modality, item }, signal) {
+  URL.revokeObjectURL(preview);
+  preview = URL.createObjectURL(file);
+  sound = null;
+  const box = byId("given");
+  const about = element("p", { class: "file" }, element("span", { class: "label", dir: "auto", title: file.name }, file.name), element("span", { class: "kind" }, item ? "from the catalogue" : size(file.size)));
+  if (modality === "image") {
+    const picture = element("img", { src: preview, alt: `Your picture: ${file.name}`, decoding: "async" });
+    picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent blank" }, "No preview: this browser can't show it.")));
+    box.replaceChildren(picture, about);
+  } else {
+    box.replaceChildren(...makeSound(file, item, signal), about);
+  }
+  box.className = `given ${modality}`;
+  box.hidden = false;
+}
+
+function makeSound(file, item, signal) {
+  const picture = element("canvas", { class: "spectrum", width: 600, height: 96, "aria-hidden": "true" });
+  const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
+  const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
+  const track = element("canvas", { class: "track", width: 600, height: 12, "aria-hidden": "true" });
+  const moment = element("div", { class: "moment" });
+  const plays = player(preview, file.name, [picture, lines, wave], item?.metadata);
+  sound = { player: plays, lines, track, moment };
+  hear(file, item, signal).then(async (samples) => {
+    if (!samples || signal.aborted) return;
+    plays.extend(samples.length / RATE);
+    drawWave(wave, samples, 120);
+    await drawSpectrogram(picture, samples, signal);
+    picture.dataset.drawn = true;
+  });
+  return [plays.root, track, moment];
+}
+
+async function hear(file, item, signal) {
+  const bytes = await file.arrayBuffer();
+  if (signal.aborted) return null;
+  const samples = await decode(bytes, file.type || (/\.(wav|flac)$/i.test(file.name) ? "audio/wav" : ""));
+  const start = (Number(item?.metadata?.start) || 0) * RATE;
+  const length = (Number(item?.metadata?.duration) || Infinity) * RATE;
+  return samples && samples.subarray(start, Math.min(samples.length, start + length));
+}
+
+/** Where the model's windows meet. */
+function drawLines(canvas, windows) {
+  const pen = canvas.getContext("2d");
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  if (windows.length > MOST_LINES) return;
+  pen.fillStyle = "rgb(255 255 255 / 55%)";
+  for (const { start } of windows.slice(1)) {
+    for (let y = 0; y < canvas.height; y += 6) pen.fillRect(Math.round((start / windows.at(-1).end) * canvas.width), y, 1.5, 3);
+  }
+}
+
+/** How well each window of the sound matches a hit; the best one can be played. */
+export function showWindows(windows, hit) {
+  if (!sound || !windows || windows.length < 2 || !hit?.window_scores) return;
+  const { lines, track, moment } = sound;
+  drawLines(lines, windows);
+  const scores = hit.window_scores;
+  const pen = track.getContext("2d");
+  const whole = windows.at(-1).end;
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  pen.clearRect(0, 0, track.width, track.height);
+  windows.forEach(({ start, end }, number) => {
+    const share = high > low ? (scores[number] - low) / (high - low) : 1;
+    const gap = windows.length > 150 ? 0 : 2;
+    pen.fillStyle = `rgb(${colour(0.25 + 0.6 * share).map(Math.round).join(" ")})`;
+    pen.fillRect((start / whole) * track.width, 0, Math.max(1, ((end - start) / whole) * track.width - gap), track.height);
+  });
+  const play = element("button", { type: "button", class: "quiet", onclick: () => playWindow(hit.window) }, icon("play"), `Play ${stretch(hit.window)}`);
+  const words = element("p", {}, `Its ${windows.length} windows, brighter where they match better. Of `, element("b", { dir: "auto" }, nameOf(hit)), " the best is ", element("span", { class: "nowrap" }, `${stretch(hit.window)}.`));
+  moment.replaceChildren(words, play);
+  track.classList.add("drawn");
+}
+
+/** Play the seconds of a window. */
+export const playWindow = (window) => sound?.player.playPart(window);
+
+/** A small copy of what was given, for the explanation. */
+export function smallGiven() {
+  const picture = byId("given").querySelector(":scope > img, .spectrum");
+  if (!picture) return null;
+  if (picture.tagName === "IMG") return element("img", { src: picture.src, alt: "" });
+  const copy = element("canvas", { width: picture.width, height: picture.height, class: "spectrum" });
+  const paint = () => copy.getContext("2d").drawImage(picture, 0, 0);
+  if (picture.dataset.drawn) paint();
+  else new MutationObserver((_, watch) => (paint(), watch.disconnect())).observe(picture, { attributeFilter: ["data-drawn"] });
+  return copy;
+}
+
+/** Forget it. */
+export function hideGiven() {
+  byId("given").hidden = true;
+  sound = null;
+}

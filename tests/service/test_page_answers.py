@@ -1,0 +1,166 @@
+"""What the page makes of an answer: the explanation, filters, labels that nobody trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Request, Route, expect
+
+from tests.service.visit import PHONE, Visit, give, wait_for_answer, width
+
+pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.service.browser",)
+
+
+def filter_of(request: Request) -> dict[str, object]:
+    (text,) = parse_qs(urlsplit(request.url).query).get("filter", ["{}"])
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_the_explanation(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    why = page.get_by_role("region", name="How the memory linked them")
+    slots = why.locator(".slots > li")
+    expect(slots).to_have_count(5)
+    expect(why.locator(".story")).to_contain_text("The model remembers 24 pairs of impressions, called slots")
+    weights = [float(text.split()[1]) for text in why.locator(".weight > span:nth-child(2)").all_inner_texts()]
+    assert weights == sorted(weights, reverse=True)
+    for number in range(5):
+        expect(slots.nth(number).get_by_role("group", name="Sounds near it").locator("img")).to_have_count(3)
+        expect(slots.nth(number).get_by_role("group", name="Pictures near it").locator("img")).to_have_count(3)
+        expect(slots.nth(number).locator(".effect")).to_contain_text("0")
+    # a slot's sound plays
+    chime = slots.first.locator(".chime").first
+    chime.click()
+    expect(chime).to_have_attribute("data-runs", "true")
+    # another answer has effects of its own
+    answers = why.get_by_role("radio")
+    expect(answers).to_have_count(5)
+    answers.last.check()
+    expect(page.locator("#why-sum")).to_contain_text("% for ")
+
+
+def test_the_explanation_is_what_the_api_says(visit: Visit, http: httpx.Client, sound: Path) -> None:
+    told = http.post("/v1/search/images?k=12&explain=true&windows=true", files={"sound": sound.read_bytes()}).json()
+    (result,) = told["results"]
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    names = page.locator("#why .weight h4")
+    expect(names).to_have_text([f"Slot {slot['slot']}" for slot in result["explanation"]["slots"]])
+
+
+def test_a_model_without_a_memory(visit: Visit, sound: Path) -> None:
+    """The search is asked once more, without."""
+    problem = {"type": "urn:bma:problem:no-memory", "title": "The model has no memory", "status": 409, "detail": "No."}
+
+    def refuse(route: Route) -> None:
+        if "explain=true" in route.request.url:
+            route.fulfill(status=409, json=problem)
+        else:
+            route.fallback()
+
+    page = visit(prepare=lambda page: page.route("**/v1/**", refuse))
+    give(page, sound)
+    wait_for_answer(page)
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#classes li")).to_have_count(5)
+    expect(page.locator("#why")).to_be_hidden()
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_filter_by_label(visit: Visit, sound: Path) -> None:
+    page = visit()
+    give(page, sound)
+    wait_for_answer(page)
+    page.locator("#filters summary").click()
+    with page.expect_request(lambda request: "filter=" in request.url and "images" in request.url) as asked:
+        page.get_by_role("checkbox", name="boat").check()
+    assert filter_of(asked.value) == {"label": ["boat"]}
+    expect(page.locator("#pictures .tile")).to_have_count(3)
+    assert set(page.locator("#pictures .label").all_inner_texts()) == {"boat"}
+    expect(page.locator("#filters .sum")).to_have_text("1 chosen")
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+
+
+def test_filters_by_tag_and_field(visit: Visit, sound: Path) -> None:
+    def stub(page: Page) -> None:
+        def answer(route: Route) -> None:
+            items = route.fetch().json()["items"]
+            for number, item in enumerate(items):
+                item.update(
+                    tags=["park"] if number % 2 else [], metadata={"year": 1990 + number, "dry": number % 3 == 0}
+                )
+            route.fulfill(json={"items": items, "cursor": None})
+
+        page.route("**/v1/items?*", answer)
+
+    page = visit(prepare=stub)
+    give(page, sound)
+    wait_for_answer(page)
+    page.locator("#filters summary").click()
+    changes = (
+        (lambda: page.get_by_role("checkbox", name="park").check(), {"tags": ["park"]}),
+        (lambda: page.get_by_role("combobox", name="dry").select_option("true"), {"metadata": {"dry": True}}),
+        (lambda: page.get_by_label("year from").fill("2000"), {"metadata": {"dry": True, "year": {"gte": 2000}}}),
+    )
+    for change, expected in changes:
+        with page.expect_request(lambda request: "filter=" in request.url) as asked:
+            change()
+            page.keyboard.press("Tab")
+        assert filter_of(asked.value) == {"tags": ["park"], **expected}
+    expect(page.locator("#pictures .note")).to_have_text("No picture was found among those that the filter leaves.")
+    expect(page.locator("#filters .sum")).to_have_text("3 chosen")
+
+
+def test_labels_that_nobody_trained(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    with page.expect_response("**/v1/classify?labels=*") as answered:
+        page.get_by_role("radio", name="by the catalogue's labels").check()
+    classes = answered.value.json()["results"][0]["classes"]
+    expect(page.locator("#classes .label").first).to_have_text(classes[0]["label"])
+    only = page.get_by_label("Only these labels")
+    only.fill("train, boat")
+    only.press("Enter")
+    expect(page.locator("#classes li")).to_have_count(2)
+    only.fill("zeppelin")
+    only.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("zeppelin")
+    only.fill("")
+    page.get_by_role("radio", name="by training").check()
+    expect(page.locator("#classes li")).to_have_count(5)
+
+
+def test_many_hits_with_long_labels(visit: Visit, http: httpx.Client, sound: Path) -> None:
+    found = http.post("/v1/search/images?k=1&explain=true&windows=true", files={"sound": sound.read_bytes()}).json()
+    (result,) = found["results"]
+    (hit,) = result["hits"]
+    label = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen " * 4
+    result["hits"] = [{**hit, "id": f"hit-{number}", "label": label, "tags": [label]} for number in range(64)]
+    for slot in result["explanation"]["slots"]:
+        for item in [*slot["images"], *slot["sounds"]]:
+            item["label"] = label
+    page = visit(
+        prepare=lambda page: page.route("**/v1/search/images?*", lambda route: route.fulfill(json=found)),
+        viewport=PHONE,
+        has_touch=True,
+        is_mobile=True,
+    )
+    give(page, sound)
+    wait_for_answer(page)
+    page.get_by_role("radio", name="64").check()
+    expect(page.locator("#pictures .tile")).to_have_count(64)
+    assert width(page) <= PHONE["width"]
+    page.locator("#pictures .tile").first.click()
+    expect(page.locator("#viewer")).to_be_visible()
+    assert width(page) <= PHONE["width"]

@@ -1,0 +1,93 @@
+"""The page before a catalogue that can be changed, that is empty, that may only be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.service.conftest import Serving
+from tests.service.visit import Visit, give, wait_for_answer
+
+pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.service.browser",)
+
+
+def url_of(client: httpx.Client) -> str:
+    return str(client.base_url).rstrip("/")
+
+
+def add(page: Page, label: str, tags: str) -> None:
+    addition = page.locator("#addition")
+    addition.locator("summary").click()
+    addition.get_by_label("Label").fill(label)
+    addition.get_by_label("Tags").fill(tags)
+    addition.get_by_role("button", name="Add").click()
+
+
+def test_an_empty_catalogue_is_filled(visit: Visit, shelf: httpx.Client, image: Path) -> None:
+    page = visit(at=url_of(shelf))
+    expect(page.locator("#problem")).to_contain_text("The catalogue is empty")
+    give(page, image)
+    expect(page.locator("#pictures .note")).to_have_text("The catalogue holds no pictures yet.")
+    add(page, "boat", "sea, harbour")
+    expect(page.locator("#addition .said")).to_contain_text("Added; searches find it from now on.")
+    expect(page.locator("#about")).to_contain_text("1 picture · 0 sounds")
+    (item,) = shelf.get("/v1/items").json()["items"]
+    assert (item["label"], item["tags"]) == ("boat", ["sea", "harbour"])
+    # a second time it is there
+    page.locator("#addition").get_by_role("button", name="Add").click()
+    expect(page.locator("#addition .said")).to_contain_text("in the catalogue already")
+
+
+def test_undo(visit: Visit, shelf: httpx.Client, sound: Path) -> None:
+    page = visit(at=url_of(shelf))
+    give(page, sound)
+    add(page, "train", "")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#addition .said")).to_have_text("It is out of the catalogue again.")
+    assert shelf.get("/v1/items").json()["items"] == []
+    expect(page.locator("#about")).to_contain_text("0 pictures · 0 sounds")
+
+
+def test_delete(visit: Visit, shelf: httpx.Client, image: Path, images: list[bytes]) -> None:
+    files = [("image", (f"{number}.jpg", data)) for number, data in enumerate(images[:3])]
+    assert shelf.post("/v1/items", files=files).status_code == 201
+    page = visit(at=url_of(shelf))
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#addition")).to_be_visible()
+    tiles = page.locator("#pictures .tile")
+    expect(tiles).to_have_count(3)
+    tiles.first.click()
+    delete = page.locator("#viewer .delete")
+    delete.click()
+    expect(page.locator("#viewer .said")).to_contain_text("Press again to delete it.")
+    assert len(shelf.get("/v1/items").json()["items"]) == 3  # asked once more first
+    delete.click()
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(tiles).to_have_count(2)
+    assert len(shelf.get("/v1/items").json()["items"]) == 2
+    expect(page.locator("#about")).to_contain_text("2 pictures")
+
+
+def test_a_catalogue_that_may_only_be_read(visit: Visit, serving: Serving, catalogue_folder: Path, image: Path) -> None:
+    with serving(catalogue_folder, writable=False) as client:
+        page = visit(at=url_of(client))
+        with page.expect_response("**/v1/items/-"):
+            give(page, image)
+        wait_for_answer(page)
+        page.locator("#pictures .tile").first.click()
+        expect(page.locator("#viewer").get_by_role("button", name="Search with this one")).to_be_visible()
+        expect(page.locator("#viewer .delete")).to_have_count(0)
+        expect(page.locator("#addition")).to_be_hidden()
+        page.close()
+
+
+def test_a_bad_label(visit: Visit, shelf: httpx.Client, image: Path) -> None:
+    page = visit(at=url_of(shelf))
+    give(page, image)
+    add(page, "x" * 300, "")
+    expect(page.locator("#addition .said")).to_contain_text("field 'label' may have 256 characters, not 300")

@@ -1,0 +1,149 @@
+"""Sounds on the page: recorded, drawn, played, and which of their seconds matched."""
+
+from __future__ import annotations
+
+import re
+import wave
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.service.visit import Visit, give, wait_for_answer
+
+pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.service.browser",)
+
+# How many different colours a canvas shows, one pixel of every seven.
+COLOURS = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set();
+    for (let at = 0; at < data.length; at += 28) seen.add(data.slice(at, at + 4).join());
+    return seen.size;
+}"""
+
+
+@pytest.fixture
+def long_sound(demo_folder: Path, tmp_path: Path) -> Path:
+    """Several of the demo's sounds in a row: more than one window."""
+    file = tmp_path / "several.wav"
+    with wave.open(str(file), "wb") as joined:
+        joined.setparams((1, 2, 22050, 0, "NONE", ""))
+        for part in sorted(demo_folder.glob("sounds/*_test*.wav"))[:6]:
+            with wave.open(str(part)) as read:
+                joined.writeframes(read.readframes(read.getnframes()))
+    return file
+
+
+def drawn(page: Page, selector: str) -> None:
+    expect(page.locator(selector)).to_have_attribute("data-drawn", "true")
+    colours: int = page.locator(selector).evaluate(COLOURS)
+    assert colours > 50
+
+
+def test_records_and_searches(visit: Visit) -> None:
+    page = visit(permissions=["microphone"])
+    page.get_by_role("button", name="Record a sound").click()
+    expect(page.locator("#recording")).to_contain_text("Recording")
+    stop = page.get_by_role("button", name="Stop and search")
+    expect(stop).to_be_focused()
+    expect(page.locator("#recording .clock")).to_have_text(re.compile(r"^[1-9]"))
+    stop.click()
+    wait_for_answer(page)
+    expect(page.locator("#given")).to_contain_text("recording.")
+    expect(page.locator("#recording")).to_be_hidden()
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    drawn(page, "#given .spectrum")
+    expect(page.locator("#given .time")).to_have_text(re.compile(r"^\d"))  # though the file itself does not tell
+
+
+def test_a_recording_can_be_dropped(visit: Visit) -> None:
+    page = visit(permissions=["microphone"])
+    record = page.get_by_role("button", name="Record a sound")
+    record.click()
+    page.locator("#recording").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#recording")).to_be_hidden()
+    expect(record).to_be_focused()
+    expect(page.locator("#given")).to_be_hidden()
+
+
+def test_no_microphone(visit: Visit) -> None:
+    def refuse(page: Page) -> None:
+        page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); }"
+        )
+
+    page = visit(prepare=refuse)
+    page.get_by_role("button", name="Record a sound").click()
+    expect(page.get_by_role("alert")).to_contain_text("The microphone is not allowed")
+
+
+def test_which_seconds_matched(visit: Visit, long_sound: Path) -> None:
+    page = visit()
+    give(page, long_sound)
+    wait_for_answer(page)
+    drawn(page, "#given .spectrum")
+    moment = page.locator("#given .moment")
+    expect(moment).to_contain_text("windows, brighter where they match better")
+    chips = page.locator("#pictures .when")
+    expect(chips).to_have_count(12)
+    # what is pointed at is what the windows are told of
+    last = page.locator("#pictures > ol > li").last
+    last.hover()
+    when = last.locator(".when").inner_text()
+    expect(moment.get_by_role("button")).to_have_text(f"Play {when}")
+    end = float(when.split("–")[1].removesuffix(" s"))
+    moment.get_by_role("button").click()
+    position = page.locator("#given input[type=range]").element_handle()
+    said = "parseFloat(range.getAttribute('aria-valuetext'))"  # "3.2 of 17.5 seconds"
+    page.wait_for_function(f"([range, end]) => {said} > end - 0.3", arg=[position, end])
+    expect(page.locator("#given .play")).to_have_attribute("data-runs", "false")  # it stops where the window ends
+    assert position.evaluate(f"range => {said}") < end + 1
+
+
+def test_a_sound_of_one_window_has_no_seconds_to_choose(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "short.wav"
+    with wave.open(str(file), "wb") as short:
+        short.setparams((1, 2, 22050, 0, "NONE", ""))
+        short.writeframes(bytes(range(256)) * 100)
+    page = visit()
+    give(page, file)
+    wait_for_answer(page)
+    expect(page.locator("#given .moment")).to_be_hidden()
+    expect(page.locator(".when")).to_have_count(0)
+
+
+def test_found_sounds_have_a_waveform(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    canvas = page.locator("#sounds .wave").first
+    canvas.scroll_into_view_if_needed()
+    expect(canvas).to_have_attribute("data-drawn", "true")
+    colours: int = canvas.evaluate(COLOURS)
+    assert colours > 20
+
+
+def test_a_sound_in_the_viewer(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    page.get_by_role("button", name=re.compile("^Details of")).first.click()
+    viewer = page.locator("#viewer")
+    viewer.locator(".play").click()
+    expect(viewer.locator(".play")).to_have_attribute("data-runs", "true")
+    viewer.get_by_role("button", name="Next sound").click()
+    expect(viewer.locator(".place")).to_have_text("2 of 12")
+
+
+def test_a_sound_that_the_browser_cant_decode(visit: Visit, sound: Path, tmp_path: Path) -> None:
+    """The service may read what the browser does not: then there is no spectrogram, and everything else."""
+
+    def deafen(page: Page) -> None:
+        page.add_init_script("OfflineAudioContext.prototype.decodeAudioData = async () => { throw new Error('no'); }")
+
+    page = visit(prepare=deafen)
+    give(page, sound)
+    wait_for_answer(page)
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#given .play")).to_be_visible()

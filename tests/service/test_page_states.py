@@ -1,0 +1,172 @@
+"""What the page says when something is wrong: files, a busy service, keys; and that a keyboard is enough."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.service.visit import Visit, give, wait_for_answer
+
+pytestmark = pytest.mark.browser
+pytest_plugins = ("tests.service.browser",)
+
+BUSY = {
+    "type": "urn:bma:problem:overloaded",
+    "title": "The service is busy",
+    "status": 429,
+    "detail": "All places in the queue are taken; try again later.",
+}
+LOCKED = {"type": "urn:bma:problem:no-key", "title": "A key is needed", "status": 401, "detail": "It asks for a key."}
+
+
+def test_an_empty_file(visit: Visit, tmp_path: Path) -> None:
+    for name in ("nothing.wav", "nothing.jpg"):
+        file = tmp_path / name
+        file.touch()
+        page = visit()
+        give(page, file)
+        expect(page.get_by_role("alert")).to_contain_text(f"{name} is empty")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_service_is_asked_again(visit: Visit, sound: Path, status: int) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) <= 2:
+            route.fulfill(status=status, headers={"retry-after": "1"}, json={**BUSY, "status": status})
+        else:
+            route.fallback()
+
+    page = visit(prepare=lambda page: page.route("**/v1/search/images?*", answer))
+    give(page, sound)
+    expect(page.locator("#busy")).to_contain_text("The service is busy")
+    wait_for_answer(page)
+    expect(page.locator("#busy")).to_be_hidden()
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    assert len(asked) == 3
+
+
+def test_a_service_that_stays_busy(visit: Visit, sound: Path) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=429, headers={"retry-after": "0.1"}, json=BUSY)
+
+    page = visit(prepare=lambda page: page.route("**/v1/search/images?*", answer))
+    give(page, sound)
+    expect(page.get_by_role("alert")).to_contain_text("All places in the queue are taken")
+    assert len(asked) == 5
+    expect(page.locator("#busy")).to_be_hidden()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    wait_for_answer(page)
+
+
+def test_a_new_question_ends_the_wait(visit: Visit, sound: Path, image: Path) -> None:
+    def answer(route: Route) -> None:
+        route.fulfill(status=429, headers={"retry-after": "30"}, json=BUSY)
+
+    page = visit(prepare=lambda page: page.route("**/v1/search/images?*", answer, times=1))
+    give(page, sound)
+    expect(page.locator("#busy")).to_contain_text("Asking again in")
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#busy")).to_be_hidden()
+
+
+def guard(page: Page) -> None:
+    """Let the page see a service that asks for a key."""
+
+    def answer(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer open sesame":
+            route.fallback()
+        else:
+            route.fulfill(status=401, json=LOCKED)
+
+    page.route("**/v1/**", answer)
+
+
+def test_a_key_is_asked_for_once(visit: Visit, sound: Path) -> None:
+    page = visit(prepare=guard)
+    dialog = page.get_by_role("dialog", name="An API key, please")
+    expect(dialog).to_contain_text("It asks for a key.")
+    field = dialog.get_by_label("Key", exact=True)
+    field.fill("wrong")
+    dialog.get_by_role("button", name="Use it").click()
+    expect(field).to_have_value("")  # it was not that one
+    field.fill("open sesame")
+    field.press("Enter")
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    expect(dialog).to_be_hidden()
+    give(page, sound)
+    wait_for_answer(page)
+    # pictures and sounds, which a browser asks for without the key, come with it
+    picture = page.locator("#pictures .tile img").first
+    expect(picture).to_have_attribute("src", re.compile("^blob:"))
+    expect(picture).not_to_have_class("missing")
+    page.reload()
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    expect(dialog).to_be_hidden()
+
+
+def test_no_key(visit: Visit) -> None:
+    page = visit(prepare=guard)
+    page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    expect(page.get_by_role("alert")).to_contain_text("It asks for a key.")
+
+
+def test_offline(visit: Visit, sound: Path) -> None:
+    page = visit()
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    page.context.set_offline(True)
+    give(page, sound)
+    expect(page.get_by_role("alert")).to_contain_text("The service does not answer")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    wait_for_answer(page)
+
+
+def press_until(page: Page, selector: str) -> None:
+    """Go on with the Tab key until it is there."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    pytest.fail(f"the Tab key never comes to {selector}")
+
+
+def test_the_keyboard_alone(visit: Visit) -> None:
+    page = visit()
+    expect(page.locator("#samples .tile")).to_have_count(8)
+    press_until(page, ".skip")
+    press_until(page, "#theme")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    press_until(page, "#file")
+    press_until(page, "#samples .tile.sound")
+    page.keyboard.press("Enter")
+    wait_for_answer(page)
+    expect(page.locator("#given")).to_be_focused()
+    press_until(page, "#given .play")
+    page.keyboard.press("Space")
+    expect(page.locator("#given .play")).to_have_attribute("data-runs", "true")
+    press_until(page, "#filters summary")
+    page.keyboard.press("Enter")
+    expect(page.locator("#filters input").first).to_be_visible()
+    press_until(page, "#filters input")
+    page.keyboard.press("Space")
+    expect(page.locator("#filters .sum")).to_have_text("1 chosen")
+    press_until(page, "#pictures .tile")
+    page.keyboard.press("Enter")
+    expect(page.locator("#viewer")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#pictures .tile").first).to_be_focused()
+    press_until(page, "#why input")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#why input").nth(1)).to_be_checked()
