@@ -130,6 +130,9 @@ def test_a_sound_in_the_viewer(visit: Visit, image: Path) -> None:
     wait_for_answer(page)
     page.get_by_role("button", name=re.compile("^Details of")).first.click()
     viewer = page.locator("#viewer")
+    picture = viewer.locator(".strip img").bounding_box()
+    strip = viewer.locator(".strip").bounding_box()
+    assert picture == strip  # the spectrogram fills it
     viewer.locator(".play").click()
     expect(viewer.locator(".play")).to_have_attribute("data-runs", "true")
     viewer.get_by_role("button", name="Next sound").click()
