@@ -96,8 +96,9 @@ const amount = (effect, answer) => (answer.probability === undefined ? Math.abs(
 function sumUp(effects, answer) {
   const most = Math.max(...effects.map(Math.abs));
   const what = answer.probability === undefined ? `the similarity ${answer.score.toFixed(4)}` : `the ${percent(answer.probability)} for ${answer.label}`;
-  const tail = most < (answer.probability === undefined ? 0.01 : 0.02) ? "No single slot decides: the answer rests on many at once, and on what the model hears or sees directly." : "";
-  return `At the right of each slot: how much of ${what} would be lost without it (+), or won (\u2212). ${tail}`;
+  const few = most < (answer.probability === undefined ? 0.01 : 0.02);
+  const tail = few ? "No single slot decides: where one is missing, others like it take over, and half of what the model goes by is what it hears or sees directly." : "Each is taken out alone; others like it then take over, so these do not add up.";
+  return `At each slot: how much of ${what} would be lost without it (+), or won (\u2212). ${tail}`;
 }
 
 /** Curves from one point to as many rows as there are weights, or back; the heavier, the wider. */

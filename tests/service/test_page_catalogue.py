@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import Bma, Serve
 from tests.service.conftest import Serving
 from tests.service.visit import Visit, give, wait_for_answer
 
@@ -82,6 +84,30 @@ def test_a_catalogue_that_may_only_be_read(visit: Visit, serving: Serving, catal
         page.locator("#pictures .tile").first.click()
         expect(page.locator("#viewer").get_by_role("button", name="Search with this one")).to_be_visible()
         expect(page.locator("#viewer .delete")).to_have_count(0)
+        expect(page.locator("#addition")).to_be_hidden()
+        page.close()
+
+
+def test_a_real_key(
+    visit: Visit, serve: Serve, bma: Bma, bundle_folder: Path, catalogue_folder: Path, image: Path, tmp_path: Path
+) -> None:
+    """With a key that may read: found pictures and sounds load, and nothing that changes the catalogue is offered."""
+    keys = tmp_path / "keys"
+    key = bma("keys", "add", "--scope", "read", "--out", keys, "visitor").stdout.split()[-1]
+    with serve("--model", bundle_folder, "--index", catalogue_folder, "--read-only", "--keys", keys) as server:
+        page = visit(at=server.url)
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("button", name="Use it").click()
+        samples = page.locator("#samples .tile")
+        expect(samples).to_have_count(8)
+        expect(samples.first.locator("img")).to_have_attribute("src", re.compile("^blob:"))
+        with page.expect_response("**/v1/items/-") as probed:
+            give(page, image)
+        assert probed.value.status == 403
+        wait_for_answer(page)
+        play = page.locator("#sounds .play").first
+        play.click()
+        expect(play).to_have_attribute("data-runs", "true")
         expect(page.locator("#addition")).to_be_hidden()
         page.close()
 
