@@ -10,8 +10,11 @@ const MOST_LINES = 60; // of windows; more would hide the spectrogram
 let preview = "";
 let sound = null; // { player, lines, track, moment }
 
-/** Show a file; `item` is the one of the catalogue that it comes from, if any. */
-export function showGiven({ file, modality, item }, signal) {
+/**
+ * Show a file; `item` is the one of the catalogue that it comes from, if any. Room is kept for what will be told of
+ * windows, where the sound is longer than one of `windowSeconds`; 0 where nothing will be.
+ */
+export function showGiven({ file, modality, item }, windowSeconds, signal) {
   URL.revokeObjectURL(preview);
   preview = URL.createObjectURL(file);
   sound = null;
@@ -22,13 +25,13 @@ export function showGiven({ file, modality, item }, signal) {
     picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent blank" }, "No preview: this browser can't show it.")));
     box.replaceChildren(picture, about);
   } else {
-    box.replaceChildren(...makeSound(file, item, signal), about);
+    box.replaceChildren(...makeSound(file, item, windowSeconds, signal), about);
   }
   box.className = `given ${modality}`;
   box.hidden = false;
 }
 
-function makeSound(file, item, signal) {
+function makeSound(file, item, windowSeconds, signal) {
   const picture = element("canvas", { class: "spectrum", width: 600, height: 96, "aria-hidden": "true" });
   const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
   const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
@@ -38,7 +41,10 @@ function makeSound(file, item, signal) {
   sound = { player: plays, lines, track, moment };
   hear(file, item, signal).then(async (samples) => {
     if (!samples || signal.aborted) return;
-    plays.extend(samples.length / RATE);
+    const seconds = samples.length / RATE;
+    plays.extend(seconds);
+    const several = windowSeconds > 0 && seconds >= 1.5 * windowSeconds;
+    for (const part of [track, moment]) part.classList.toggle("expected", several);
     drawWave(wave, samples, 120);
     await drawSpectrogram(picture, samples, signal);
     picture.dataset.drawn = true;

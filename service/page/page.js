@@ -130,7 +130,7 @@ async function ask(file, item = null) {
   byId("main").dataset.state = "asked";
   byId("samples").hidden = true;
   document.querySelector(".drop .call").textContent = "Give another";
-  showGiven(question, signal);
+  showGiven(question, model.catalogue ? model.window_seconds : 0, signal);
   offerAddition(null);
   scrollTo({ top: 0 });
   const answered = answer(signal);

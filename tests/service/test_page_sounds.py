@@ -7,7 +7,7 @@ import wave
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.service.visit import Visit, give, wait_for_answer
 
@@ -150,3 +150,17 @@ def test_a_sound_that_the_browser_cant_decode(visit: Visit, sound: Path, tmp_pat
     wait_for_answer(page)
     expect(page.locator("#pictures .tile")).to_have_count(12)
     expect(page.locator("#given .play")).to_be_visible()
+
+
+def test_what_is_told_of_windows_moves_nothing(visit: Visit, long_sound: Path) -> None:
+    held: list[Route] = []
+    page = visit(prepare=lambda page: page.route("**/v1/search/**", lambda route: held.append(route)))
+    give(page, long_sound)
+    drawn(page, "#given .spectrum")
+    expect(page.locator("#pictures .waiting")).to_have_count(12)
+    before = page.locator(".intake").bounding_box()
+    for route in held:
+        route.continue_()
+    wait_for_answer(page)
+    expect(page.locator("#given .moment")).to_contain_text("windows")
+    assert page.locator(".intake").bounding_box() == before
