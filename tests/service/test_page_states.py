@@ -162,6 +162,7 @@ def test_the_keyboard_alone(visit: Visit) -> None:
     press_until(page, "#filters input")
     page.keyboard.press("Space")
     expect(page.locator("#filters .sum")).to_have_text("1 chosen")
+    expect(page.locator("#pictures .tile")).to_have_count(3)  # of that label; only now is the list the new one
     press_until(page, "#pictures .tile")
     page.keyboard.press("Enter")
     expect(page.locator("#viewer")).to_be_visible()
