@@ -138,6 +138,7 @@ def index_export(arguments: argparse.Namespace) -> None:
 def index_import(arguments: argparse.Namespace) -> None:
     """`bma index import`."""
     from index.archive import Archive, bring_in
+    from index.local import LocalCatalogue
     from index.stores import create_catalogue, is_catalogue, open_catalogue
 
     archive = Archive(arguments.src)
@@ -150,6 +151,8 @@ def index_import(arguments: argparse.Namespace) -> None:
     try:
         archive.check_fits(catalogue, catalogue.root, root, arguments.out)
         done = bring_in(archive, catalogue, arguments.track)
+        if isinstance(catalogue, LocalCatalogue):
+            catalogue.upkeep.finish()  # who serves it next need not train the index first
     finally:
         catalogue.close()
     _say(arguments, done, f"{arguments.out} has the items of {arguments.src}: {_words(done)}")

@@ -59,6 +59,7 @@ def build_catalogue(
             )
         with BulkEmbedder(embedder, found.root) as embed:
             summary = build(catalogue, found, embed, copy=copy, remove=sync, track=track)
+        catalogue.upkeep.finish()  # who serves it next need not train the index first
         write_unreadable(out / UNREADABLE, summary.unreadable)
     finally:
         if catalogue is not None:
