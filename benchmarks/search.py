@@ -13,6 +13,7 @@ kind, never stored.
 """
 
 import argparse
+import importlib
 import importlib.util
 import json
 import os
@@ -344,11 +345,10 @@ def hnswlib(folder: Path, count: int, memory: int | None, threads: int) -> dict[
 
 
 def usearch(folder: Path, count: int, memory: int | None, threads: int) -> dict[str, Any]:
-    from usearch.index import Index
-
+    library: Any = importlib.import_module("usearch.index")
     vectors, queries, truth, _ = load(folder)
     before, begin = resident(), time.perf_counter()
-    index = Index(ndim=D, metric="ip", dtype="f32", connectivity=16, expansion_add=128)
+    index = library.Index(ndim=D, metric="ip", dtype="f32", connectivity=16, expansion_add=128)
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
         index.add(rows, np.ascontiguousarray(vectors[start : start + CHUNK]))
@@ -361,7 +361,7 @@ def usearch(folder: Path, count: int, memory: int | None, threads: int) -> dict[
         return found
 
     def widen(expansion: int) -> None:
-        index.expansion_search = expansion  # type: ignore[misc]
+        index.expansion_search = expansion
 
     result = {"build_s": round(built, 1), "memory_mb": round(held), **widened(search, widen, queries, truth)}
     index.save(str(folder / "usearch"))
