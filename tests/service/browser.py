@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.service.visit import DESKTOP, WAIT, Visit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with each module: while Playwright is open its event loop counts as running, and no test may start one."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on the PATH; install the system's package 'chromium'")
