@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import httpx
 
+from service.client import Client
 from service.remote import requests
-from service.remote.asker import LOCAL, Asker, Filter, Prototypes
-from service.remote.requests import File, Files, Request, Texts
-from service.remote.results import Added, Classified, Embedded, Found, Item
+from service.remote.asker import LOCAL, Asker, Filter
+from service.remote.requests import Request
+from service.remote.results import Item
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def awaited(
+    method: Callable[Concatenate[Client, P], T],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A method of `Client` that only hands its arguments to `_ask`, for a client whose `_ask` is awaited."""
+
+    @functools.wraps(method)
+    async def ask(client: AsyncClient, *arguments: P.args, **options: P.kwargs) -> T:
+        return await cast(Any, method)(client, *arguments, **options)
+
+    return ask
 
 
 class AsyncClient(Asker):
@@ -41,53 +55,16 @@ class AsyncClient(Asker):
         with self.told():
             self._http = httpx.AsyncClient(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
 
-    async def search_images(
-        self,
-        *,
-        sound: Files = (),
-        image: Files = (),
-        k: int = 10,
-        filter: Filter | None = None,
-        windows: bool = False,
-        explain: bool = False,
-    ) -> list[Found]:
-        """As `Client.search_images`."""
-        return await self._ask(requests.search, "images", image, sound, k, filter, windows, explain)
-
-    async def search_sounds(
-        self,
-        *,
-        image: Files = (),
-        sound: Files = (),
-        k: int = 10,
-        filter: Filter | None = None,
-        windows: bool = False,
-        explain: bool = False,
-    ) -> list[Found]:
-        """As `Client.search_sounds`."""
-        return await self._ask(requests.search, "sounds", image, sound, k, filter, windows, explain)
-
-    async def classify(
-        self,
-        *,
-        image: Files = (),
-        sound: Files = (),
-        labels: Texts = (),
-        prototypes: Prototypes = "both",
-        explain: bool = False,
-    ) -> list[Classified]:
-        """As `Client.classify`."""
-        return await self._ask(requests.classify, image, sound, labels, prototypes, explain)
-
-    async def embed(
-        self, *, image: Files = (), sound: Files = (), include: str = "h,z", windows: bool = False
-    ) -> list[Embedded]:
-        """As `Client.embed`."""
-        return await self._ask(requests.embed, image, sound, include, windows)
-
-    async def item(self, id: str) -> Item:
-        """As `Client.item`."""
-        return await self._ask(requests.item, id)
+    search_images = awaited(Client.search_images)
+    search_sounds = awaited(Client.search_sounds)
+    classify = awaited(Client.classify)
+    embed = awaited(Client.embed)
+    item = awaited(Client.item)
+    content = awaited(Client.content)
+    add = awaited(Client.add)
+    replace = awaited(Client.replace)
+    delete = awaited(Client.delete)
+    model = awaited(Client.model)
 
     async def items(self, *, filter: Filter | None = None, page: int = 100) -> AsyncIterator[Item]:
         """As `Client.items`, for `async for`."""
@@ -96,44 +73,6 @@ class AsyncClient(Asker):
             items, cursor = await self._ask(requests.page, page, cursor, filter)
             for item in items:
                 yield item
-
-    async def content(self, id: str) -> bytes:
-        """As `Client.content`."""
-        return await self._ask(requests.content, id)
-
-    async def add(
-        self,
-        *,
-        image: Files = (),
-        sound: Files = (),
-        id: Texts = (),
-        label: Texts = (),
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> list[Added]:
-        """As `Client.add`."""
-        return await self._ask(requests.add, image, sound, id, label, tags, metadata)
-
-    async def replace(
-        self,
-        id: str,
-        *,
-        image: File | None = None,
-        sound: File | None = None,
-        label: str | None = None,
-        tags: Sequence[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Item:
-        """As `Client.replace`."""
-        return await self._ask(requests.replace, id, image, sound, label, tags, metadata)
-
-    async def delete(self, id: str) -> None:
-        """As `Client.delete`."""
-        await self._ask(requests.delete, id)
-
-    async def model(self) -> dict[str, Any]:
-        """As `Client.model`."""
-        return await self._ask(requests.model)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -164,7 +164,7 @@ class Client(Asker):
 
     def delete(self, id: str) -> None:
         """Remove an item."""
-        self._ask(requests.delete, id)
+        return self._ask(requests.delete, id)
 
     def model(self) -> dict[str, Any]:
         """The model that serves, its catalogue and limits."""
