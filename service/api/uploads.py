@@ -11,7 +11,7 @@ from service.problems import Problem
 from training.model.memory import Modality
 
 ImageFiles = Annotated[
-    list[UploadFile], File(description="Image files: JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000.")
+    list[UploadFile], File(description="Image files: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000.")
 ]
 SoundFiles = Annotated[
     list[UploadFile],

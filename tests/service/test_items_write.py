@@ -273,3 +273,13 @@ def test_items_by_reference_are_changed_likewise(
         assert http.get("/v1/items/b/content").content == images[2]
         assert http.delete("/v1/items/a").status_code == 204
     assert {id: (tmp_path / f"{id}.jpg").read_bytes() for id in files} == files
+
+
+def test_a_phones_picture_is_an_item_that_browsers_can_see(shelf: httpx.Client) -> None:
+    data = (Path(__file__).parents[1] / "training/model/media/heic/turned.heic").read_bytes()
+    item = results(add(shelf, data, id="phone"))[0]["item"]
+    assert (item["modality"], item["media_type"]) == ("image", "image/heic")
+    content, thumbnail = shelf.get(item["content"]), shelf.get(item["thumbnail"])
+    assert (content.headers["content-type"], content.content) == ("image/heic", data)
+    assert (thumbnail.headers["content-type"], thumbnail.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+    assert found(shelf, data) == ["phone"]

@@ -1,13 +1,16 @@
-"""Image files to uint8 pixels, through Pillow."""
+"""Image files to uint8 pixels, through Pillow and, for what phones take, libheif."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from training.model.media import suffixes
@@ -21,9 +24,10 @@ from training.model.media.source import (
     open_source,
 )
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 SUFFIXES = suffixes.IMAGES
 MAX_PIXELS = 100_000_000
+_MOST_BOXES = 1000  # at the top of a HEIF file; a phone writes three to six
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,7 +39,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_READ = "send JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or JPEG 2000"
+# the picture alone is read, without what phones lay beside it; one core a picture, like every other format
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+_READ = "send JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000"
 
 
 def decode_image(
@@ -43,8 +50,9 @@ def decode_image(
 ) -> Image.Image:
     """An image file as an upright RGB picture.
 
-    EXIF rotation is applied, transparency laid on white, 16-bit and floating-point greyscale scaled to 8 bits,
-    CMYK, palette and greyscale converted; of an animation the first frame is taken.
+    EXIF rotation is applied (of a HEIC file the container's own), transparency laid on white, 16-bit and
+    floating-point greyscale scaled to 8 bits, CMYK, palette and greyscale converted; of an animation the first frame
+    is taken.
 
     Args:
         source: the file's bytes or its path.
@@ -62,6 +70,8 @@ def decode_image(
             raise MediaTooLarge(
                 name, f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first"
             )
+        if image.format == "HEIF":
+            _check_whole(stream, name)
         if at_least is not None:
             image.draft("RGB", (at_least, at_least))
         image.load()
@@ -87,11 +97,31 @@ def image_type(source: Source, *, name: str | None = None) -> str:
     with open_source(source, name) as stream, _explained(name):
         with Image.open(stream, formats=FORMATS) as image:
             image_format = image.format
+            if image_format == "HEIF":  # HEIC is HEIF whose pictures are HEVC, and has a type of its own
+                return str(image.get_format_mimetype())
         return Image.MIME.get("JPEG" if image_format == "MPO" else str(image_format), "application/octet-stream")
+
+
+def _check_whole(stream: BinaryIO, name: str) -> None:
+    """A HEIF file that was cut: libheif would leave green what it has no data for. Raises `DamagedMedia`."""
+    end, at = stream.seek(0, io.SEEK_END), 0
+    for _ in range(_MOST_BOXES):
+        stream.seek(at)
+        header = stream.read(16)
+        size, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        if size == 1:
+            size = int.from_bytes(header[8:], "big")
+        if kind == b"mdat" and at + size > end:
+            raise DamagedMedia(name, "is damaged (it ends too early); export or download it again")
+        if size < 8 or at + size >= end:
+            return
+        at += size
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture as EXIF says it was held. `ImageOps.exif_transpose` also rewrites the tags, and fails on odd ones."""
+    if image.format == "HEIF":  # libheif has turned it
+        return image
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - whatever is wrong with the tags, the pixels are good

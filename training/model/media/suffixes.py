@@ -11,6 +11,8 @@ IMAGES = frozenset(
         ".apng",
         ".webp",
         ".avif",
+        ".heic",
+        ".heif",
         ".gif",
         ".bmp",
         ".tif",

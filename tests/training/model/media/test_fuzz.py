@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ MAGIC = (
     b"RIFF\xff\xff\xff\xffWEBPVP8 ",
     b"\0\0\0\x0cjP  \r\n\x87\n",
     b"\0\0\0\x20ftypavif",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\1\0meta",
     b"RIFF\xff\xff\xff\xffWAVEfmt ",
     b"fLaC\0\0\0\x22",
     b"OggS\0\2",
@@ -46,6 +48,7 @@ MAGIC = (
     b"\x1aE\xdf\xa3",
     b"\0\0\0\x20ftypM4A ",
 )
+HEIC = Path(__file__).parent / "heic"
 HOSTILE = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\1", b"\1\0\0\0")
 
 edit = st.tuples(
@@ -110,6 +113,13 @@ def test_broken_pictures_never_surprise(
     encode_image: Callable[..., bytes], photo: Image.Image, image_format: str, edits: list[tuple[str, int, int]]
 ) -> None:
     survives(mutate(encode_image(photo, image_format), edits))
+
+
+@pytest.mark.parametrize("name", ["turned", "clear", "tiled"])
+@FUZZ
+@given(edits=st.lists(edit, min_size=1, max_size=12))
+def test_broken_pictures_of_phones_never_surprise(name: str, edits: list[tuple[str, int, int]]) -> None:
+    survives(mutate((HEIC / f"{name}.heic").read_bytes(), edits))
 
 
 @pytest.mark.parametrize("label", SOUNDS)
