@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -243,11 +243,9 @@ def take_lock(folder: Path) -> int:
         raise InUse(
             f"{folder} is open for writing elsewhere{by}; end that first, or open it for reading only"
         ) from None
-    try:
+    with suppress(OSError):  # a full disk: the lock is what counts, not that others are told who has it
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        pass  # a full disk: the lock is what counts, not who has it
     return lock
 
 

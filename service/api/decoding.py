@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,13 +47,23 @@ class Decoded:
             raise all_failed([problem for problem in self.errors if problem])
         return kept
 
-    def places(self, uploads: Sequence[Upload]) -> list[tuple[Upload, ProblemDocument | None, int]]:
-        """Each upload with its error, or with its place among the decoded ones."""
-        places, place = [], 0
+    def results(self, uploads: Sequence[Upload], kind: Callable[..., T], result: Callable[[Upload, int], T]) -> list[T]:
+        """Of each upload its result, in order.
+
+        Args:
+            uploads: the request's.
+            kind: the results' schema; one of a file that failed has its `error`.
+            result: makes the others, of an upload and its place among those that did not fail.
+        """
+        results: list[T] = []
+        place = 0
         for upload, problem in zip(uploads, self.errors, strict=True):
-            places.append((upload, ProblemDocument(**problem.document()) if problem else None, place))
-            place += problem is None
-        return places
+            if problem:
+                results.append(kind(name=upload.name, error=ProblemDocument(**problem.document())))
+            else:
+                results.append(result(upload, place))
+                place += 1
+        return results
 
 
 async def decode(engine: Engine, uploads: Sequence[Upload], modality: Modality) -> Decoded:

@@ -80,11 +80,7 @@ async def embed(
             members["windows"] = [EmbeddedWindow(start=w.start, end=w.end, z=encode(z)) for w, z in heard]
         return Embedded.model_validate({"name": upload.name, **members})
 
-    results = [
-        Embedded(name=upload.name, error=error) if error else result(upload, place)
-        for upload, error, place in decoded.places(uploads)
-    ]
-    return EmbedAnswer(model=engine.embedder.bundle.name, results=results)
+    return EmbedAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Embedded, result))
 
 
 @router.post("/classify", summary="Classes of images or sounds", response_model_exclude_unset=True)
@@ -131,11 +127,7 @@ async def classify(
             classes.append(ClassProbability(**entry))
         return Classified(name=upload.name, classes=classes, **members)
 
-    results = [
-        Classified(name=upload.name, error=error) if error else result(upload, place)
-        for upload, error, place in decoded.places(uploads)
-    ]
-    return ClassifyAnswer(model=engine.embedder.bundle.name, results=results)
+    return ClassifyAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Classified, result))
 
 
 class Judge(Protocol):

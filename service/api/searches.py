@@ -14,7 +14,7 @@ from service.api.items import catalogue_of, described
 from service.api.parameters import Explain, FilterText, K, Windows, check_k, check_windows, parse_filter
 from service.api.queries import ERRORS
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
-from service.engine import Engine
+from service.engine import Engine, Upload
 from service.explaining import Explained, Floats, vectors_of
 from service.parts import Parts
 from service.schemas import MatchedWindow, SearchAnswer, Searched, SearchHit, Span
@@ -69,30 +69,24 @@ async def _search(
     catalogue = catalogue_of(engine)
     condition = parse_filter(filter_text)
     decoded = await decode(engine, uploads, modality)
+    parts = await embed_parts(engine, decoded, modality) if windows or explained else None
+    embedding = parts.whole if parts else await embed(engine, decoded, modality)
+    found = await engine.search(embedding.z, target, k, condition)
     details = None
-    if windows or explained:
-        parts = await embed_parts(engine, decoded, modality)
-        found = await engine.search(parts.whole.z, target, k, condition)
+    if parts:
         vectors = await engine.call(vectors_of, catalogue, [hit.item.id for hits in found for hit in hits])
         details = Details(
             target, parts, vectors, windows, await explaining.explain(engine, parts) if explained else None
         )
-    else:
-        embedding = await embed(engine, decoded, modality)
-        found = await engine.search(embedding.z, target, k, condition)
 
-    def result(name: str, place: int) -> Searched:
+    def result(upload: Upload, place: int) -> Searched:
         hits = [
             SearchHit(**described(hit.item), score=hit.score, **(details.of_hit(place, hit) if details else {}))
             for hit in found[place]
         ]
-        return Searched(name=name, hits=hits, **(details.of_file(place) if details else {}))
+        return Searched(name=upload.name, hits=hits, **(details.of_file(place) if details else {}))
 
-    results = [
-        Searched(name=upload.name, error=error) if error else result(upload.name, place)
-        for upload, error, place in decoded.places(uploads)
-    ]
-    return SearchAnswer(model=engine.embedder.bundle.name, results=results)
+    return SearchAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Searched, result))
 
 
 class Details:

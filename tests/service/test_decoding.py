@@ -12,6 +12,7 @@ import pytest
 from service.api.decoding import Decoded, embed, embed_parts
 from service.engine import Upload
 from service.problems import Problem
+from service.schemas import Embedded
 from training.model.embedder import Embedder
 from training.model.media.source import EmptyMedia
 
@@ -49,17 +50,20 @@ def wave(seconds: int, hollow_from: int | None = None) -> Any:
     return samples
 
 
+def result(upload: Upload, place: int) -> Embedded:
+    return Embedded(name=upload.name, z=[place])
+
+
 def test_the_others_are_embedded_in_their_places(engine: Any) -> None:
     good, hollow, other = wave(2), wave(2, 0), wave(1)
     decoded = Decoded([good, EmptyMedia("1", "is empty"), hollow, other])
     embedding = asyncio.run(embed(engine, decoded, "sound"))
     expected = engine.embedder.embed_sounds([good, other])
     np.testing.assert_allclose(embedding.z, expected.z, atol=1e-5)
-    told = decoded.places(UPLOADS)
-    assert [(upload.name, error is None) for upload, error, _ in told] == [
-        ("0", True), ("1", False), ("2", False), ("3", True)
+    told = decoded.results(UPLOADS, Embedded, result)
+    assert [(each.name, each.error is None, each.z) for each in told] == [
+        ("0", True, [0]), ("1", False, None), ("2", False, None), ("3", True, [1])
     ]  # fmt: skip
-    assert [place for _, error, place in told if error is None] == [0, 1]
 
 
 def test_a_sound_fails_with_any_of_its_windows(engine: Any) -> None:
@@ -70,7 +74,8 @@ def test_a_sound_fails_with_any_of_its_windows(engine: Any) -> None:
     np.testing.assert_allclose(parts.whole.z, expected.z, atol=1e-4)
     assert parts.counts == [len(windows) for windows in parts.windows] == [3, 1]
     np.testing.assert_allclose(parts.of(1), engine.embedder.embed_sounds([short]).z, atol=1e-4)
-    assert [error is None for _, error, _ in decoded.places(UPLOADS)] == [False, True, False, True]
+    told = decoded.results(UPLOADS, Embedded, result)
+    assert [(each.error is None, each.z) for each in told] == [(False, None), (True, [0]), (False, None), (True, [1])]
 
 
 def test_where_all_fail_the_first_problem_is_the_answer(engine: Any) -> None:
