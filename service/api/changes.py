@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from index.catalogue import Catalogue, Item
-from service.api.additions import Candidate, Known, Outcome, add, change, delete, replace
-from service.api.decoding import all_failed, decode
+from service.api.additions import Candidate, Known, add, change, delete, replace
+from service.api.decoding import Decoded, decode, embed
 from service.api.fields import (
     Ids,
     Labels,
@@ -28,7 +28,7 @@ from service.api.origin import refuse_other_sites
 from service.api.uploads import ImageFiles, SoundFiles, read_uploads
 from service.engine import Engine, Upload, read_only
 from service.problems import Problem
-from service.schemas import AddAnswer, Added, ItemAnswer, ProblemDocument, problems
+from service.schemas import AddAnswer, Added, ItemAnswer, problems
 from training.model.memory import Modality
 
 _REFUSED = {403: "A page of another site asks", 507: "The catalogue has no room; nothing has changed"}
@@ -36,7 +36,7 @@ _FILE = {
     400: "The body can't be parsed",
     413: "Too large, too long or too many files",
     415: "Not a format that is read",
-    422: "A damaged or empty file, or a field that makes no sense",
+    422: "A damaged or empty file, one that the model has no answer for, or a field that makes no sense",
 }
 
 
@@ -78,22 +78,15 @@ async def add_items(
     ids, labels = check_ids(id, len(uploads)), check_labels(label, len(uploads), limits)
     everywhere = Known(tags=check_tags(tags, limits), metadata=parse_metadata(metadata, limits))
     decoded = await decode(engine, uploads, modality)
-    good = [place for place, problem in enumerate(decoded.errors) if problem is None]
-    candidates = await _candidates(
-        engine, [uploads[place] for place in good], [ids[place] for place in good], decoded.packed, modality
-    )
-    described = [
-        dataclasses.replace(candidate, item=dataclasses.replace(everywhere, label=labels[place]).of(candidate.item))
-        for place, candidate in zip(good, candidates, strict=True)
-    ]
-    written = iter(await engine.write(add, catalogue, described))
-    outcomes = [problem or next(written) for problem in decoded.errors]
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
-    if len(failed) == len(outcomes):
-        raise all_failed(failed)
-    results = [_result(upload, outcome) for upload, outcome in zip(uploads, outcomes, strict=True)]
-    response.status_code = 201 if any(result.created for result in results) else 200
-    return AddAnswer(model=engine.embedder.bundle.name, results=results)
+    known = [dataclasses.replace(everywhere, label=label) for label in labels]
+    candidates = await _candidates(engine, uploads, ids, known, decoded, modality)
+    outcomes = decoded.keep(await engine.write(add, catalogue, candidates))
+
+    def result(upload: Upload, place: int) -> Added:
+        return Added(name=upload.name, created=outcomes[place].created, item=item_answer(outcomes[place].item))
+
+    response.status_code = 201 if any(outcome.created for outcome in outcomes) else 200
+    return AddAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Added, result))
 
 
 @router.put(
@@ -136,7 +129,7 @@ async def put_item(
     if image or sound:
         uploads, modality = await read_uploads(engine, image, sound)
         decoded = await decode(engine, uploads, modality)
-        (candidate,) = await _candidates(engine, uploads, [id], decoded.packed, modality)
+        (candidate,) = await _candidates(engine, uploads, [id], [Known()], decoded, modality)
         outcome = await engine.write(replace, catalogue, candidate, known)
     elif known == Known():
         raise Problem(
@@ -169,18 +162,20 @@ def _writable(engine: Engine) -> Catalogue:
 
 
 async def _candidates(
-    engine: Engine, uploads: Sequence[Upload], ids: Sequence[str], packed: Sequence[Any], modality: Modality
+    engine: Engine,
+    uploads: Sequence[Upload],
+    ids: Sequence[str],
+    known: Sequence[Known],
+    decoded: Decoded,
+    modality: Modality,
 ) -> list[Candidate]:
-    """Decoded files as the items that they would be, of which nothing is known yet."""
-    identities = await engine.identify(uploads, modality)
-    embedding = await engine.embed(packed, modality)
-    return [
-        Candidate(Item(id or what.hash, modality, "", what.media_type, content=what.hash), upload.data, z)
-        for upload, id, what, z in zip(uploads, ids, identities, embedding.z, strict=True)
-    ]
-
-
-def _result(upload: Upload, outcome: Outcome | Problem) -> Added:
-    if isinstance(outcome, Problem):
-        return Added(name=upload.name, error=ProblemDocument(**outcome.document()))
-    return Added(name=upload.name, created=outcome.created, item=item_answer(outcome.item))
+    """Files as the items that they would be, without those that could not be decoded or that the model has no answer
+    for."""
+    embedding = await embed(engine, decoded, modality)
+    good = [place for place, problem in enumerate(decoded.errors) if problem is None]
+    identities = await engine.identify([uploads[place] for place in good], modality)
+    candidates = []
+    for place, what, z in zip(good, identities, embedding.z, strict=True):
+        item = Item(ids[place] or what.hash, modality, "", what.media_type, content=what.hash)
+        candidates.append(Candidate(known[place].of(item), uploads[place].data, z))
+    return candidates

@@ -11,17 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from index.content import Content, content_hash
 from index.local import LocalCatalogue
+from training.model.embedder import Embedder, Embedding
 
 Serving = Callable[..., AbstractContextManager[httpx.Client]]
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,37 @@ def unchanged(http: httpx.Client, there: bytes) -> None:
     hits = http.post("/v1/search/images", files={"image": there}).json()["results"][0]["hits"]
     assert [hit["id"] for hit in hits] == ["there"]
     assert hits[0]["score"] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_file_that_the_model_has_no_answer_for_fails_alone(
+    shelf: httpx.Client, embedder: Embedder, images: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, compute = embedder.read_image(images[1]), embedder.embed_images
+
+    def computed(packed: Sequence[Any]) -> Embedding:
+        if any(np.array_equal(image, bad) for image in packed):
+            raise ArithmeticError("not a number")
+        return compute(packed)
+
+    monkeypatch.setattr(embedder, "embed_images", computed)
+    files = [("image", (f"{name}.jpg", data)) for name, data in zip("abc", images, strict=False)]
+    fields = {"id": ["a", "b", "c"], "label": ["red", "green", "blue"]}
+    added = shelf.post(
+        "/v1/items", files=[*files, ("image", ("d.jpg", b"no picture"))], data={k: [*v, ""] for k, v in fields.items()}
+    )
+    assert added.status_code == 201, added.text
+    first, second, third, fourth = added.json()["results"]
+    assert [(first["item"]["id"], first["item"]["label"]), (third["item"]["id"], third["item"]["label"])] == [
+        ("a", "red"),
+        ("c", "blue"),
+    ]
+    assert second.keys() == {"name", "error"}
+    assert second["error"]["type"] == "urn:bma:problem:not-computable"
+    assert fourth["error"]["type"] == "urn:bma:problem:unsupported-media"
+    assert [item["id"] for item in shelf.get("/v1/items").json()["items"]] == ["a", "c"]
+    problem(shelf.post("/v1/items", files=files[1:2]), 422, "not-computable")
+    problem(shelf.put("/v1/items/a", files=files[1:2]), 422, "not-computable")
+    assert shelf.get("/v1/items/a/content").content == images[0]
 
 
 def test_a_catalogue_that_is_only_read_is_not_changed(
