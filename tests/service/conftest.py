@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from index.local import LocalCatalogue
+from service.access.policy import Access
 from service.engine import Engine
 from service.limits import Limits
-from service.server import address, listen, make_server
+from tests.service.serving import served
 from training.model.embedder import Embedder
 
 Serving = Callable[..., AbstractContextManager[httpx.Client]]
@@ -36,21 +36,14 @@ def empty_catalogue(embedder: Embedder, tmp_path: Path) -> Path:
 def serving(embedder: Embedder) -> Serving:
     """Serve a catalogue over real HTTP, in this process; a client of it."""
 
-    @contextmanager
     def start(
-        folder: Path | LocalCatalogue, limits: Limits | None = None, writable: bool = True
-    ) -> Iterator[httpx.Client]:
+        folder: Path | LocalCatalogue,
+        limits: Limits | None = None,
+        writable: bool = True,
+        access: Access | None = None,
+    ) -> AbstractContextManager[httpx.Client]:
         catalogue = LocalCatalogue.open(folder, writable) if isinstance(folder, Path) else folder
-        server = make_server(Engine(embedder, catalogue, limits or Limits()))
-        with listen("127.0.0.1", 0) as listener:
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            try:
-                with httpx.Client(base_url=address(listener), timeout=60) as client:
-                    yield client
-            finally:
-                server.should_exit = True
-                thread.join()
+        return served(Engine(embedder, catalogue, limits or Limits()), access)
 
     return start
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from index.local import LocalCatalogue
 from service.access.keys import Keys, KeysError, add_key, read_keys, remove_key
 from service.access.policy import Access
 from service.access.rate import Rates
 from service.cli import main
-from service.engine import Engine
-from service.limits import Limits
-from service.server import ServeError, access_of, address, listen, make_server
+from service.server import ServeError, access_of, listen
 from service.settings import load_settings
-from training.model.embedder import Embedder
+from tests.service.conftest import Serving
 
-Guarded = Callable[..., AbstractContextManager[httpx.Client]]
+Guarded = Callable[[Access], AbstractContextManager[httpx.Client]]
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +32,9 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 
 @pytest.fixture
-def guarded(embedder: Embedder, empty_catalogue: Path) -> Guarded:
+def guarded(serving: Serving, empty_catalogue: Path) -> Guarded:
     """A service in this process, guarded in some way."""
-
-    @contextmanager
-    def start(access: Access) -> Iterator[httpx.Client]:
-        engine = Engine(embedder, LocalCatalogue.open(empty_catalogue, writable=True), Limits())
-        server = make_server(engine, access)
-        with listen("127.0.0.1", 0) as listener:
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            try:
-                with httpx.Client(base_url=address(listener), timeout=60) as client:
-                    yield client
-            finally:
-                server.should_exit = True
-                thread.join()
-
-    return start
+    return lambda access: serving(empty_catalogue, access=access)
 
 
 def bearer(secret: str) -> dict[str, str]:

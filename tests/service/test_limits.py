@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,24 +13,15 @@ import pytest
 
 from service.limits import Limits
 from service.loading import load_engine
-from service.server import address, listen, make_server
+from tests.service.serving import served
 
 LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
 
 
 @pytest.fixture(scope="module")
 def client(bundle_folder: Path, catalogue_folder: Path) -> Iterator[httpx.Client]:
-    engine = load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS)
-    server = make_server(engine)
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            with httpx.Client(base_url=address(listener), timeout=60) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS)) as client:
+        yield client
 
 
 def silence(seconds: float) -> bytes:

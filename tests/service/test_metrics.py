@@ -18,7 +18,7 @@ from index.local import LocalCatalogue
 from service.engine import Engine
 from service.limits import Limits
 from service.pipeline.capacity import Capacity
-from service.server import address, listen, make_server
+from tests.service import serving
 from training.model.embedder import Embedder
 
 SOON = 20.0  # seconds after which a test has failed; none waits that long
@@ -49,16 +49,8 @@ class Served:
 def served(embedder: Embedder, catalogue_folder: Path) -> Iterator[Served]:
     capacity = Capacity(batch_size=4, queue_items=3)
     engine = Engine(copy.copy(embedder), LocalCatalogue.open(catalogue_folder), Limits(), capacity)
-    server = make_server(engine)
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            with httpx.Client(base_url=address(listener), timeout=60) as http:
-                yield Served(engine, http)
-        finally:
-            server.should_exit = True
-            thread.join()
+    with serving.served(engine) as http:
+        yield Served(engine, http)
 
 
 class Gate:

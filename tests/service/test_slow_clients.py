@@ -13,7 +13,7 @@ import pytest
 
 from service.limits import Limits
 from service.loading import load_engine
-from service.server import address, listen, make_server
+from tests.service.serving import served
 
 SOON = 60.0  # seconds that a busy machine may need for what takes one
 LIMITS = Limits(head_timeout=1.0, stall_timeout=1.0, body_timeout=2.5, upload_bytes=200_000_000)
@@ -22,16 +22,10 @@ LIMITS = Limits(head_timeout=1.0, stall_timeout=1.0, body_timeout=2.5, upload_by
 @pytest.fixture(scope="module")
 def place(bundle_folder: Path, catalogue_folder: Path) -> Iterator[tuple[str, int]]:
     """Host and port of a service that has little patience."""
-    server = make_server(load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS))
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            httpx.get(f"{address(listener)}/readyz", timeout=SOON)
-            yield listener.getsockname()[:2]
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(load_engine(bundle_folder, catalogue_folder, "cpu", read_only=True, limits=LIMITS)) as client:
+        client.get("/readyz")
+        assert client.base_url.port is not None
+        yield client.base_url.host, client.base_url.port
 
 
 def heard(connection: socket.socket) -> bytes:
