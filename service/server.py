@@ -103,7 +103,8 @@ def listen(host: str, port: int, guarded: bool = False) -> socket.socket:
             f"{host} can be reached by others and the service has no keys; listen on 127.0.0.1, make keys with "
             "'bma keys add' and say --keys FILE, or say --insecure (BMA_INSECURE=1) if something else guards the port"
         )
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where it is told that this is TCP; with it a short answer waits 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(target)

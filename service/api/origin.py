@@ -7,7 +7,7 @@ from fastapi import Request
 from service.problems import Problem
 
 
-def refuse_other_sites(request: Request) -> None:
+async def refuse_other_sites(request: Request) -> None:
     """Browsers send forms of any page anywhere, also to a service on the reader's own machine; they say whose it is.
 
     Raises:

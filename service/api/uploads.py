@@ -19,7 +19,7 @@ SoundFiles = Annotated[
 ]
 
 
-def engine_of(request: Request) -> Engine:
+async def engine_of(request: Request) -> Engine:
     """The request's engine, from its beginning to its end; another may answer later ones."""
     engine: Engine = request.state.engine
     return engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import socket
@@ -68,6 +69,24 @@ def test_the_command_refuses_such_a_host(
 def test_this_machine_alone_is_the_rule(host: str) -> None:
     with listen(host, 0) as listener:
         assert address(listener).startswith(("http://127.0.0.1:", "http://[::1]:"))
+
+
+def test_an_answer_is_sent_at_once_and_not_with_the_next_one() -> None:
+    async def delays(listener: socket.socket) -> bool:
+        found = asyncio.get_running_loop().create_future()
+
+        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+            found.set_result(not option)
+
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, client = await asyncio.open_connection(*listener.getsockname()[:2])
+            client.close()
+            return await found  # type: ignore[no-any-return]
+
+    with listen("127.0.0.1", 0) as listener:
+        assert not asyncio.run(delays(listener))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +156,8 @@ def test_a_folder_that_can_not_be_written_is_served_read_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from index.catalogue import NotWritable
-    from index.local import LocalCatalogue, Tuning
+    from index.local import LocalCatalogue
+    from index.tuning import Tuning
     from service.loading import load_engine
 
     really = LocalCatalogue.open
