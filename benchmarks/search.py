@@ -35,7 +35,8 @@ import numpy.typing as npt
 from index.catalogue import Item
 from index.compact import size
 from index.filter import Filter
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 D, K = 128, 10
 QUERIES, BATCH = 1000, 64

@@ -11,8 +11,9 @@ import numpy as np
 
 from index.catalogue import MODALITIES, CatalogueError, Modality
 from index.content import content_hash
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.replay import stored_vectors
+from index.tuning import Tuning
 
 SHOWN = 20  # ids in a finding
 NEAR = 0.99  # cosine of what an index holds to what it would hold of the same vector today

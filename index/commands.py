@@ -73,7 +73,8 @@ def index_info(arguments: argparse.Namespace) -> None:
 def index_check(arguments: argparse.Namespace) -> int:
     """`bma index check`; status 1 where something is wrong."""
     from index.check import check
-    from index.local import LocalCatalogue, Tuning
+    from index.local import LocalCatalogue
+    from index.tuning import Tuning
 
     findings = check(arguments.catalogue, arguments.deep)
     lines = findings

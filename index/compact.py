@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from index.catalogue import MODALITIES
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.replay import position
+from index.tuning import Tuning
 
 
 def compact(folder: Path, tuning: Tuning | None = None) -> dict[str, int]:

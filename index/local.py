@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -22,31 +21,15 @@ from index.filter import Filter
 from index.gate import Gate
 from index.neighbours import Neighbours
 from index.passing import Passed
-from index.plan import EXACT, code_bytes, default_memory, plan
+from index.plan import code_bytes, default_memory, plan
 from index.replay import Outdated, catch_up, exact_neighbours, fetch, position
 from index.snapshot import Snapshots
 from index.trainer import Trainer
+from index.tuning import Tuning
 from index.upkeep import Upkeep
 
 PAGE = 1000
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How a catalogue searches.
-
-    Attributes:
-        recall: share of the k nearest that a search finds on average, where not all vectors are compared.
-        memory: bytes that the vectors of a modality may take in memory; half of the machine's where None.
-        exact: up to so many vectors of a modality are all compared.
-        background: train and save indexes when there is a reason to; else searches use what is there.
-    """
-
-    recall: float = 0.99
-    memory: int | None = None
-    exact: int = EXACT
-    background: bool = True
 
 
 class LocalCatalogue:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from index.catalogue import MODALITIES
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.schema import SPREAD
+from index.tuning import Tuning
 
 
 def rebuild(folder: Path, tuning: Tuning | None = None) -> dict[str, Any]:

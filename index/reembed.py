@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from index import items as rows
 from index.catalogue import MODALITIES, CatalogueError, Item
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 PAGE = 256
 

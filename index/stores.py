@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.database import DATABASE
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.milvus_address import Address, is_milvus
+from index.tuning import Tuning
 
 if TYPE_CHECKING:
     from index.milvus import MilvusCatalogue

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 
 from index.catalogue import Catalogue, CatalogueError, InUse, NotWritable
 from index.database import DATABASE
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.stores import open_catalogue
+from index.tuning import Tuning
 from service.access.keys import Keys, read_keys
 from service.engine import Engine
 from service.fingerprint import check_fingerprint

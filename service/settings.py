@@ -18,7 +18,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from index.local import Tuning
+from index.tuning import Tuning
 from service.limits import Limits
 from service.logs import Style
 from service.pipeline.capacity import Capacity

@@ -14,7 +14,8 @@ import numpy as np
 from index.catalogue import Item
 from index.compact import compact
 from index.content import content_hash
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 D = 8
 TUNING = Tuning(exact=60)

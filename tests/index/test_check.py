@@ -14,8 +14,9 @@ from index.check import check
 from index.compact import compact
 from index.content import content_hash
 from index.database import DATABASE
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.rebuild import rebuild
+from index.tuning import Tuning
 
 D = 8
 TUNING = Tuning(exact=200)

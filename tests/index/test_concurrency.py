@@ -15,7 +15,8 @@ import pytest
 from index.catalogue import InUse, Item
 from index.check import check
 from index.gate import Gate
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 D = 16
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ import numpy as np
 
 from index.catalogue import Item
 from index.check import check
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("BMA_CRASH_ROUNDS", "15"))

@@ -14,7 +14,8 @@ import pytest
 from index.catalogue import CatalogueError, Item, NotWritable
 from index.check import check
 from index.content import content_hash
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 D = 64
 TUNING = Tuning(exact=300)

@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from index.catalogue import MODALITIES, Item, Modality
 from index.check import check
 from index.filter import Filter
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
+from index.tuning import Tuning
 
 D = 8
 ALL = 2.0  # a recall that no measurement reaches: all lists are read

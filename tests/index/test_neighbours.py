@@ -11,8 +11,9 @@ import pytest
 from index.catalogue import Item
 from index.check import check
 from index.filter import Filter
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.plan import code_bytes, plan
+from index.tuning import Tuning
 
 D, COUNT, CLUSTERS = 32, 6000, 40
 Vectors = npt.NDArray[np.float32]

@@ -8,8 +8,9 @@ import pytest
 
 from index.catalogue import CatalogueError, Item
 from index.check import check
-from index.local import LocalCatalogue, Tuning
+from index.local import LocalCatalogue
 from index.reembed import ReEmbedding
+from index.tuning import Tuning
 
 TUNING = Tuning(exact=100)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from index.local import Tuning
+from index.tuning import Tuning
 from service.cli import main
 from service.limits import Limits
 from service.settings import BadSettings, Settings, known, load_settings
