@@ -1,7 +1,8 @@
-"""What both stores do alike: every test runs on a catalogue in a folder and on one in Milvus."""
+"""What every store does alike: each test runs on a catalogue in a folder and on one in Milvus."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from index.milvus_address import Address
 
 D = 8
 Vectors = npt.NDArray[np.float32]
+Store = LocalCatalogue | MilvusCatalogue
 
 
 @pytest.fixture(params=["local", "FLAT", "HNSW"])
-def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
-    made: LocalCatalogue | MilvusCatalogue
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A new catalogue whose files lie below the test's folder."""
+    made: Store
     if request.param == "local":
         made = LocalCatalogue.create(tmp_path / "index", "f", D, tmp_path)
     else:
@@ -40,6 +43,13 @@ def unit(count: int, seed: int = 0) -> Vectors:
     vectors = np.random.default_rng(seed).normal(size=(count, D)).astype(np.float32)
     normed: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return normed
+
+
+def reader(catalogue: Store) -> Store:
+    """The same catalogue, opened once more for reading."""
+    if isinstance(catalogue, LocalCatalogue):
+        return LocalCatalogue.open(catalogue.folder)
+    return MilvusCatalogue.open(catalogue.address)
 
 
 def found(catalogue: Catalogue, vector: Vectors, k: int = 100, modality: Modality = "image") -> list[str]:
@@ -161,7 +171,7 @@ def test_search_gives_cosines_and_ties_to_what_came_first(catalogue: Catalogue) 
     for wrong in (unit(1)[:, :3], unit(1)[0]):
         with pytest.raises(ValueError, match="vectors must be"):
             catalogue.search(wrong, "image", 5)
-    with pytest.raises(ValueError, match="k must be"):
+    with pytest.raises(ValueError, match=r"k must be (at least 1|1 to 16384), not 0"):
         catalogue.search(queries, "image", 0)
 
 
@@ -182,13 +192,9 @@ def test_contents_are_held_and_files_stay_below_the_root(catalogue: Catalogue, t
         catalogue.put([held], unit(1), {hash: b"other"})
 
 
-def test_reading_changes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_reading_changes_nothing(catalogue: Store) -> None:
     catalogue.put([item("a")], unit(1))
-    other: Catalogue
-    if isinstance(catalogue, MilvusCatalogue):
-        other = MilvusCatalogue.open(catalogue.address)
-    else:
-        other = LocalCatalogue.open(tmp_path / "index")
+    other = reader(catalogue)
     for change in (
         lambda: other.put([item("b")], unit(1)),
         lambda: other.update([item("a")]),
@@ -199,3 +205,68 @@ def test_reading_changes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
     assert (other.writable, other.fingerprint, other.dimension) == (False, "f", D)
     assert [entry.id for entry in other.list()] == ["a"]
     other.close()
+
+
+def test_deleted_items_are_found_no_more(catalogue: Catalogue) -> None:
+    catalogue.put([item("a"), item("b")], unit(2))
+    assert catalogue.delete(["a"]) == ["a"]
+    assert catalogue.delete(["a"]) == []
+    assert found(catalogue, unit(1)[0]) == ["b"]
+    assert catalogue.count()["image"] == 1
+
+
+def test_more_hits_than_items_and_none_at_all(catalogue: Catalogue) -> None:
+    assert catalogue.search(unit(2), "image", 3) == [[], []]
+    catalogue.put([item("a"), item("b", "sound")], unit(2))
+    assert found(catalogue, unit(1)[0], k=1000) == ["a"]
+    assert catalogue.search(unit(1), "image", 3, Filter(labels=("nothing",))) == [[]]
+    assert catalogue.search(unit(0), "image", 3) == []
+
+
+def test_a_filter_never_costs_hits(catalogue: Catalogue) -> None:
+    """k hits come back where k match, however far down they lie."""
+    vectors = unit(500)
+    catalogue.put([item(f"{n}", label="rare" if n % 50 == 0 else "common") for n in range(500)], vectors)
+    hits = catalogue.search(vectors[1:2], "image", 10, Filter(labels=("rare",)))[0]
+    assert sorted(int(hit.item.id) for hit in hits) == list(range(0, 500, 50))
+
+
+def test_closed_and_reopened_it_is_the_same(catalogue: Store, tmp_path: Path) -> None:
+    catalogue.put([item(str(n)) for n in range(20)], unit(20))
+    before = (list(catalogue.list()), catalogue.search(unit(3, seed=1), "image", 7))
+    catalogue.close()
+    again = reader(catalogue)
+    assert (list(again.list()), again.search(unit(3, seed=1), "image", 7)) == before
+    assert (again.fingerprint, again.dimension, again.root) == ("f", D, tmp_path.resolve())
+    again.close()
+
+
+@pytest.mark.parametrize("path", ["gone.jpg", "../outside/a.jpg", "/etc/hostname", "link.jpg", "."])
+def test_no_file_outside_the_root_is_handed_out(catalogue: Catalogue, tmp_path: Path, path: str) -> None:
+    outside = tmp_path.with_name(f"{tmp_path.name}-outside")
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(b"secret")
+    (tmp_path / "link.jpg").symlink_to(outside / "a.jpg")
+    says = "item a is (no longer|not) in its place; put it back, or (build the index again|correct the folders in the)"
+    with pytest.raises(CatalogueError, match=says):
+        catalogue.file(item("a", path=path.replace("outside", outside.name)))
+
+
+def test_threads_may_put_and_search_at_once(catalogue: Catalogue) -> None:
+    vectors, failures = unit(160), []
+
+    def work(part: int) -> None:
+        try:
+            for n in range(part, 160, 4):
+                catalogue.put([item(str(n))], vectors[n : n + 1])
+                assert found(catalogue, vectors[n], k=1) == [str(n)]
+        except Exception as error:  # noqa: BLE001 - told by the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert catalogue.count()["image"] == 160
