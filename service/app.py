@@ -28,6 +28,7 @@ from service.engines import Engines, Leases, ReloadError
 from service.intake import Intake
 from service.logs import RequestLog
 from service.pipeline.entrance import Entrance
+from service.pipeline.gate import Gate
 
 PAGE = Path(__file__).parent / "page"
 SWAGGER = ("fastapi_offline", "static")  # a package with Swagger UI's files, so that /docs needs no CDN
@@ -91,6 +92,7 @@ def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
 def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
     """The guards around an application; the last one here is the first to see a request."""
     guarded: ASGIApp = Intake(Leases(app, engines), engines.current.limits)
+    guarded = Gate(guarded, lambda: engines.current.capacity, lambda: engines.current.metrics)
     if access.keys is not None:
         guarded = KeyGuard(guarded, access.keys, Rates(access.rate, access.burst))
     if access.origins:  # before the keys, as a browser asks without one whether it may ask
