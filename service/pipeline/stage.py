@@ -101,6 +101,8 @@ class Stage:
             if self._closing:
                 raise Problem("not-ready", "The service is ending; send this again in a moment.")
             if self.most is not None and len(self._jobs) >= self.most:
+                self._jobs = deque(waiting for waiting in self._jobs if not waiting.future.cancelled())
+            if self.most is not None and len(self._jobs) >= self.most:
                 self._dropped.labels("full").inc()
                 raise Problem(
                     "overloaded",

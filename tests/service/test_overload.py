@@ -117,6 +117,7 @@ def test_a_deadline_frees_the_place_of_who_waits(stage: Stage, gate: Gate) -> No
         )
         assert [kind_of(one) for one in late] == ["deadline-exceeded"] * 2
         others = [asyncio.create_task(stage.run(len, "four")) for _ in range(2)]
+        await until(lambda: all(task.done() for task in others) or len(stage) == 2)  # while the first still runs
         gate.opened.set()
         assert await first == "done"
         assert await asyncio.gather(*others) == [4, 4]
