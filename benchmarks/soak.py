@@ -1,0 +1,339 @@
+"""Whether the service survives overload and hostile clients.
+
+    python benchmarks/soak.py                # ten minutes; a model of preset small's size with random weights
+    python benchmarks/soak.py --minutes 1 --bundle runs/demo/model --json soak.json
+
+Starts `bma serve`, measures what clients get from it that wait for their answers, then sends it twice that, whatever it
+says, with hostile clients beside (`benchmarks/soaking/load.py`). Watches its memory, threads and files, ends it with
+SIGTERM, starts it again, and looks for every change that it has acknowledged. Exits with 1 where a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from index.catalogue import Item
+from index.local import LocalCatalogue
+from training.config import make_config
+from training.model.bundle import MODALITIES, Bundle, load_bundle
+from training.model.head import ClassHead
+from training.model.network import BMAModel
+from training.model.preprocess import Preprocessor
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+CLIENTS = 32  # of the closed loop
+OVERLOAD = 2.0  # times the capacity
+DEADLINE = 2.0  # seconds of each request
+STOCK = 2000  # items of the catalogue from the start
+GOODPUT = 0.9  # of the capacity
+GROWTH = 1.1  # times the memory of the first minute
+FEW = 8  # threads or files more than before the load
+REFUSALS = ("429", "503", "504")
+ENDING = 60.0  # seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, help="a trained bundle; without it one of preset small's size is made")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of overload")
+    parser.add_argument("--no-speed", action="store_true", help="no goals on speed: for short runs, busy machines")
+    parser.add_argument("--json", type=Path, help="also write all that was measured here")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service ends too
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = arguments.bundle or make_bundle(Path(folder) / "bundle")
+        measured = soak(bundle, Path(folder), 60 * arguments.minutes)
+    missed = [said for said, good in goals(measured, not arguments.no_speed).items() if not good]
+    show(measured, missed)
+    if arguments.json:
+        machine = {"cores": os.cpu_count(), "load": os.getloadavg()}
+        arguments.json.write_text(json.dumps({"machine": machine, **measured, "missed": missed}, indent=1) + "\n")
+    return 1 if missed else 0
+
+
+def soak(bundle: Path, folder: Path, seconds: float) -> dict[str, Any]:
+    """Capacity, overload, end, and what is there after a new start.
+
+    Args:
+        bundle: the model's.
+        folder: for the catalogue and the service's log.
+        seconds: of overload.
+    """
+    catalogue = make_catalogue(bundle, folder / "catalogue")
+    brief = min(30.0, max(3.0, seconds / 10))
+    with served(bundle, catalogue, folder / "first.log") as service:
+        first = load(service.url, "--clients", CLIENTS, "--seconds", brief, "--warm", brief / 3, "--name", "first")
+        capacity = done(first) / brief
+        _say(f"capacity {capacity:.1f}/s; now {OVERLOAD * capacity:.1f}/s for {seconds:.0f} s")
+        before = service.sample()
+        with service.watched(min(2.0, seconds / 12)):
+            rate = OVERLOAD * capacity
+            second = load(service.url, "--rate", rate, "--seconds", seconds, "--hostile", "--name", "second")
+        quiet = settled(service, before)
+        ended = service.end()
+    with served(bundle, catalogue, folder / "second.log") as again:
+        lost = missing(again.url, [first, second])
+        again.end()
+    command = [sys.executable, "-m", "service.cli", "index", "check", str(catalogue), "--deep"]
+    check = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    part = max(1, round(len(service.samples) * min(60.0, seconds / 3) / seconds))
+    return {
+        "seconds": seconds,
+        "deadline": DEADLINE,
+        "capacity": capacity,
+        "offered": second["offered"] / seconds,
+        "goodput": done(second) / seconds,
+        "first": first,
+        "second": second,
+        "before": before,
+        "begin": middle(service.samples[:part]),
+        "end": middle(service.samples[-part:]),
+        "quiet": quiet,
+        "samples": service.samples,
+        "status": ended,
+        "errors": sum("Traceback" in line for line in (folder / "first.log").read_text().splitlines()),
+        "acknowledged": sum(len(run["items"]) + len(run["deleted"]) for run in (first, second)),
+        "lost": lost,
+        "check": check.returncode,
+        "findings": check.stdout + check.stderr,
+    }
+
+
+def goals(measured: dict[str, Any], speed: bool) -> dict[str, bool]:
+    """What is asked for, and whether it was reached."""
+    second, begin, end, quiet = measured["second"], measured["begin"], measured["end"], measured["quiet"]
+    statuses, hostile = second["statuses"], second["hostile"]
+    heard = {status for kind in ("rubbish", "noise", "slow") for status in hostile.get(kind, {})}
+    found = {
+        "every request is answered with 2xx, 429, 503 or 504": all(
+            status.startswith("2") or status in REFUSALS for status in statuses
+        ),
+        "rubbish is answered with 4xx (or, as all else, with 429, 503, 504)": "rubbish" in hostile
+        and all(status.startswith("4") or status in REFUSALS for status in heard),
+        f"memory grows less than {GROWTH:g} times": end["memory"] <= GROWTH * begin["memory"],
+        "threads and files are those of before once the load has gone": all(
+            quiet[what] <= measured["before"][what] + FEW for what in ("threads", "files")
+        ),
+        "no place is taken once the load has gone": quiet["places"] == 0,
+        "no traceback is in the log": measured["errors"] == 0,
+        "SIGTERM ends it": measured["status"] == -signal.SIGTERM,
+        "every acknowledged change is there, and none that was refused": not measured["lost"],
+        "bma index check --deep finds nothing": measured["check"] == 0,
+    }
+    if speed:
+        found[f"goodput is at least {GOODPUT:g} of the capacity"] = (
+            measured["goodput"] >= GOODPUT * measured["capacity"]
+        )
+        found["p99 of what was accepted is within the deadline"] = second["ms"]["p99"] <= 1000 * measured["deadline"]
+    return found
+
+
+def show(measured: dict[str, Any], missed: Sequence[str]) -> None:
+    """All of it as Markdown."""
+    second, begin, end = measured["second"], measured["begin"], measured["end"]
+    share = measured["goodput"] / measured["capacity"]
+    statuses = ", ".join(f"{status}: {count:,}" for status, count in sorted(second["statuses"].items()))
+    rows = {
+        f"capacity, {CLIENTS} clients that wait for their answers": f"{measured['capacity']:.1f}/s",
+        f"offered for {measured['seconds']:.0f} s": f"{measured['offered']:.1f}/s",
+        "goodput (2xx)": f"{measured['goodput']:.1f}/s",
+        "**goodput, of the capacity**": f"**{share:.2f}**",
+        "accepted, p50 / p99 / most": " / ".join(f"{second['ms'][rank]:.0f}" for rank in ("p50", "p99", "most"))
+        + f" ms; the deadline is {1000 * measured['deadline']:.0f} ms",
+        "sent late by the clients, p50 / p99": f"{second['lag_ms']['p50']:.1f} / {second['lag_ms']['p99']:.1f} ms",
+        "answers": statuses,
+        **{
+            f"hostile: {kind}": ", ".join(f"{status}: {count:,}" for status, count in sorted(heard.items()))
+            for kind, heard in second["hostile"].items()
+        },
+        "resident memory, begin / end": f"{begin['memory'] / 1e6:.0f} / {end['memory'] / 1e6:.0f} MB",
+        "threads, begin / end": f"{begin['threads']:.0f} / {end['threads']:.0f}",
+        "open files, begin / end / before / after": " / ".join(
+            f"{sample['files']:.0f}" for sample in (begin, end, measured["before"], measured["quiet"])
+        ),
+        "items put in, deleted or refused, looked for after a new start": f"{measured['acknowledged']:,}",
+        "of them not as acknowledged": f"{len(measured['lost'])}",
+    }
+    print("\n| | |\n|---|---|")
+    for what, value in rows.items():
+        print(f"| {what} | {value} |")
+    print()
+    for said in missed:
+        print(f"missed: {said}")
+    if measured["lost"]:
+        print("  such as", ", ".join(measured["lost"][:5]))
+    if measured["check"]:
+        print(measured["findings"])
+
+
+@dataclass
+class Service:
+    """A `bma serve` that runs."""
+
+    url: str
+    process: subprocess.Popen[str]
+    samples: list[dict[str, float]] = field(default_factory=list)
+
+    def sample(self) -> dict[str, float]:
+        """Bytes of resident memory, threads, open files."""
+        place = Path("/proc") / str(self.process.pid)
+        status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
+        files = len(list((place / "fd").iterdir()))
+        return {
+            "memory": 1024 * float(status["VmRSS"].split()[0]),
+            "threads": float(status["Threads"]),
+            "files": float(files),
+        }
+
+    @contextlib.contextmanager
+    def watched(self, every: float) -> Iterator[None]:
+        """Take a sample every few seconds."""
+        enough = threading.Event()
+
+        def watch() -> None:
+            while not enough.wait(every):
+                self.samples.append(self.sample())
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            enough.set()
+            thread.join()
+
+    def get(self, path: str) -> bytes:
+        """An answer's body."""
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            found: bytes = answer.read()
+        return found
+
+    def end(self) -> int:
+        """SIGTERM; the status that it ends with."""
+        self.process.terminate()
+        return self.process.wait(ENDING)
+
+
+@contextlib.contextmanager
+def served(bundle: Path, catalogue: Path, log: Path) -> Iterator[Service]:
+    """A service on a free port, ready."""
+    command = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--index", str(catalogue)]
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [*command, "--port", "0"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=said, text=True
+        )
+        try:
+            assert process.stdout is not None
+            words = process.stdout.readline().split()
+            if len(words) < 3:
+                raise SystemExit(f"bma serve did not start: {log.read_text()[-2000:]}")
+            service = Service(words[2], process)
+            service.get("/readyz")
+            yield service
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def settled(service: Service, before: dict[str, float]) -> dict[str, float]:
+    """A sample of the service after its load, once its places are free and connections closed, or 40 s have passed."""
+    for _ in range(80):
+        lines = dict(line.rsplit(" ", 1) for line in service.get("/metrics").decode().splitlines() if line[0] != "#")
+        places = float(lines["bma_queue_items"]) + float(lines["bma_queue_bytes"])
+        places += float(lines["bma_requests_under_way"]) - 1  # the one that asks
+        found = {**service.sample(), "places": places}
+        if places == 0 and found["files"] <= before["files"] + FEW:
+            break
+        time.sleep(0.5)
+    return found
+
+
+def load(url: str, *arguments: object) -> dict[str, Any]:
+    """Run clients in a process of their own; what they saw."""
+    command = [sys.executable, "-m", "benchmarks.soaking.load", url, "--deadline", DEADLINE, *arguments]
+    done = subprocess.run([*map(str, command)], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def done(run: dict[str, Any]) -> int:
+    """Requests that were answered with 2xx."""
+    return sum(count for status, count in run["statuses"].items() if status.startswith("2"))
+
+
+def middle(samples: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Medians."""
+    return {what: statistics.median(sample[what] for sample in samples) for what in samples[0]}
+
+
+def missing(url: str, runs: Sequence[dict[str, Any]]) -> list[str]:
+    """Ids of items that are not as the clients were told."""
+    there: dict[str, str] = {}
+    cursor: str | None = ""
+    while cursor is not None:
+        with urllib.request.urlopen(f"{url}/v1/items?limit=1000&cursor={cursor}", timeout=60) as answer:
+            page = json.load(answer)
+        there |= {item["id"]: item["label"] for item in page["items"]}
+        cursor = page.get("cursor")
+    wrong = [id for run in runs for id, label in run["items"].items() if there.get(id) != label]
+    wrong += [id for run in runs for id in run["deleted"] if id in there]
+    return wrong
+
+
+def make_bundle(folder: Path) -> Path:
+    """A bundle of preset small's size whose weights nobody trained, with class heads."""
+    config = make_config("small", [])
+    model, labels = BMAModel(config.model_config).eval(), tuple(f"class {number}" for number in range(10))
+    bundle = Bundle(model, Preprocessor(config.preprocess_config))
+    width = 2 * config.channels
+    for modality in MODALITIES:
+        bundle.heads[modality] = ClassHead(torch.randn(len(labels), width) / width, torch.zeros(len(labels)), labels)
+    bundle.save(folder)
+    return folder
+
+
+def make_catalogue(bundle: Path, folder: Path) -> Path:
+    """A catalogue with items, drawn at random, that share their content."""
+    loaded = load_bundle(bundle)
+    dimension = loaded.model.config.projection_dim
+    catalogue = LocalCatalogue.create(folder, loaded.fingerprint, dimension, folder)
+    content = b"of all items"
+    kept = hashlib.sha256(content).hexdigest()
+    vectors = np.random.default_rng(0).standard_normal((STOCK, dimension), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items = [
+        Item(f"stock-{number}", "image" if number % 2 else "sound", "", "text/plain", content=kept)
+        for number in range(STOCK)
+    ]
+    catalogue.put(items, vectors, {kept: content})
+    catalogue.close()
+    return folder
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
