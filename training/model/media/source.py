@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 from typing import BinaryIO
@@ -43,9 +44,19 @@ class _Nameless:
 
     def __init__(self, stream: BinaryIO) -> None:
         self.read = stream.read
-        self.seek = stream.seek
         self.tell = stream.tell
         self.close = stream.close
+        self._seek = stream.seek
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Where the stream then is, or a number below 0, as FFmpeg has it, for a place that no file has.
+
+        A broken header names such places; an exception would be taken for a broken disk, or printed by PyAV.
+        """
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
 
 
 def name_of(source: Source, name: str | None) -> str:

@@ -71,3 +71,16 @@ def test_also_where_reading_has_begun(wav: Callable[..., bytes], share: float, m
     assert len(next(pieces)) > 0
     with pytest.raises(MissingMedia, match=SAYS):
         list(pieces)
+
+
+def test_a_place_that_no_file_has_is_no_bad_sector(
+    encode_sound: Callable[..., bytes], sine: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A chunk as long as no file is stands before the samples."""
+    good = encode_sound(sine(440.0, 44_100, 1.0), 44_100, "w64", "pcm_s16le")
+    chunk = good.index(b"data")
+    guid = b"junk" + good[chunk + 4 : chunk + 16]
+    file = tmp_path / "a.w64"
+    file.write_bytes(good[:chunk] + guid + (2**62).to_bytes(8, "little") + good[chunk:])
+    assert len(read_sound(file, 8000)) == 8000  # the samples are all there
+    assert capfd.readouterr().err == ""
