@@ -109,8 +109,7 @@ class BulkEmbedder:
         decoding.clear()
         good = [result for result in decoded if isinstance(result, tuple)]
         if good:
-            embed = self.embedder.embed_images if group[0][1].modality == "image" else self.embedder.embed_sounds
-            vectors = iter(embed([array for array, _ in good]).z)
+            vectors = iter(self.embedder.embed_packed([array for array, _ in good], group[0][1].modality).z)
         results = [Embedded(next(vectors), result[1]) if isinstance(result, tuple) else result for result in decoded]
         del decoded, good
         for (number, entry), result in zip(group, results, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
@@ -23,10 +22,10 @@ from service.pipeline.cores import cores, model_cores
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
 from service.pipeline.metrics import Metrics
-from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, measure_batch
 from service.pipeline.stage import Stage, before_deadline
 from service.pipeline.ticket import Ticket, current
 from service.problems import Problem, log
+from service.tuning import default_size, tune
 from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
 from training.model.media.image import image_type
@@ -88,7 +87,7 @@ class Engine:
         precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
         self.metrics.describe_model(embedder.bundle.name, embedder.bundle.fingerprint, str(embedder.device), precision)
         window = embedder.preprocessor.config.window_samples
-        size = self.capacity.batch_size or self._default_batch
+        size = self.capacity.batch_size or default_size(embedder)
         self.batchers: dict[Modality, Batcher] = {
             "image": Batcher("image", size),
             "sound": Batcher("sound", size, window),
@@ -96,12 +95,12 @@ class Engine:
         set_threads(self.capacity.model_threads or model_cores())
         self._decoders = self._stage("decode", cores(), setup=None, most=None)
         self._executor = Executor(
-            self._compute,
+            embedder.embed_packed,
             list(self.batchers.values()),
             self.health,
             self.metrics,
             self.admission.done,
-            self._size_batches,
+            lambda: tune(embedder, self.batchers, self.metrics, self.capacity.batch_size),
             self._probe,
         )
         self._searchers = self._stage("search", cores(), setup=search_alone)
@@ -213,7 +212,7 @@ class Engine:
         doubts = self.health.doubts
         for modality in MODALITIES:
             try:
-                (outcome,) = await self.embed_each([self._silence(modality)], modality, first=True)
+                (outcome,) = await self.embed_each([self.embedder.empty(modality)], modality, first=True)
             except Problem as problem:
                 raise problem.__cause__ or problem from None
             if isinstance(outcome, Problem):
@@ -234,46 +233,12 @@ class Engine:
         if self.catalogue is not None:
             self.catalogue.close()
 
-    @property
-    def _default_batch(self) -> int:
-        return DEFAULT_GPU if self.embedder.device.type == "cuda" else DEFAULT
-
     def _stage(self, name: str, threads: int, setup: Callable[[], None] | None = None, most: int | None = -1) -> Stage:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
 
-    def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
-        return self.embedder.embed_images(packed) if modality == "image" else self.embedder.embed_sounds(packed)
-
     def _probe(self, modality: Modality) -> None:
-        if not np.isfinite(self._compute([self._silence(modality)], modality).z).all():
+        if not np.isfinite(self.embedder.embed_packed([self.embedder.empty(modality)], modality).z).all():
             raise ArithmeticError("the model's answer is not a number")
-
-    def _silence(self, modality: Modality) -> Packed:
-        config = self.embedder.preprocessor.config
-        if modality == "image":
-            return np.zeros((3, config.image_size, config.image_size), np.uint8)
-        return np.zeros(config.window_samples, np.int16)
-
-    def _size_batches(self) -> None:
-        """Choose the batches' sizes, on the model's own thread before its first batch."""
-        begin = time.perf_counter()
-        if self.capacity.batch_size is None:
-            rng = np.random.default_rng(0)
-            for modality, batcher in self.batchers.items():
-                shape = self._silence(modality).shape
-                file = rng.integers(0, 256, shape).astype(np.uint8 if modality == "image" else np.int16)
-                try:
-                    batcher.size = measure_batch(
-                        lambda items, file=file, modality=modality: self._compute([file] * items, modality),  # type: ignore[misc]
-                        self._default_batch,
-                    )
-                except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
-                    log.warning("no batch size could be measured for %ss", modality, exc_info=error)
-        sizes = {modality: batcher.size for modality, batcher in self.batchers.items()}
-        self.embedder.batch_size = max(sizes.values())  # of a long sound's windows
-        for modality, size in sizes.items():
-            self.metrics.batch_limit.labels(modality).set(size)
-        log.info("batches of %s, chosen in %.2f s", sizes, time.perf_counter() - begin)
 
     def _read(self, upload: Upload, modality: Modality, allowance: Allowance) -> Packed | MediaError:
         limits = self.limits

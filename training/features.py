@@ -78,11 +78,10 @@ class Features:
 
     def _embed(self, numbers: npt.NDArray[np.int32], modality: Modality) -> Embedding:
         read: Callable[[Any], Any] = self.data.images.__getitem__ if modality == "image" else self.data.wave
-        embed: Callable[[list[Any]], Embedding]
-        embed = self.embedder.embed_images if modality == "image" else self.embedder.embed_sounds
         parts = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)] or [numbers]
         done = [
-            embed([read(number) for number in part]) for part in track(parts, f"embedding {modality}s", unit="batch")
+            self.embedder.embed_packed([read(number) for number in part], modality)
+            for part in track(parts, f"embedding {modality}s", unit="batch")
         ]
         return Embedding(np.concatenate([part.h for part in done]), np.concatenate([part.z for part in done]))
 

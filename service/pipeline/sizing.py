@@ -1,4 +1,4 @@
-"""How large a batch is fastest here: tried out, briefly."""
+"""What is fastest here, tried out briefly: how large a batch, and which of two ways to compute it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def measure_batch(run: Callable[[int], object], default: int, budget: float = BU
     return best
 
 
+def is_faster(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 5) -> bool:
+    """Whether one way takes less time than another: both warmed up, then timed in turn, the best of each compared."""
+    ours(), theirs()
+    pairs = [(_timed(ours), _timed(theirs)) for _ in range(rounds)]
+    return min(a for a, _ in pairs) < min(b for _, b in pairs)
+
+
 def _doubled(size: int) -> list[int]:
     sizes = []
     while (size := 2 * size) <= LARGEST:
@@ -62,7 +69,7 @@ def _halved(size: int) -> list[int]:
     return sizes
 
 
-def _timed(run: Callable[[int], object], size: int) -> float:
+def _timed(run: Callable[..., object], *arguments: int) -> float:
     begin = time.perf_counter()
-    run(size)
+    run(*arguments)
     return max(time.perf_counter() - begin, 1e-9)

@@ -15,6 +15,7 @@ import pytest
 from index.source import Embedded, Entry, Unreadable
 from service import bulk
 from service.bulk import AT_ONCE, ROUNDS, BulkEmbedder
+from training.model.memory import Modality
 
 BATCH = 4
 GROUP = BATCH * ROUNDS
@@ -29,12 +30,10 @@ class Model:
         self.batches: list[list[int]] = []
         self.busy: Any = lambda: None
 
-    def embed_images(self, arrays: list[npt.NDArray[Any]]) -> Any:
+    def embed_packed(self, arrays: list[npt.NDArray[Any]], modality: Modality) -> Any:
         self.batches.append([int(array[0]) for array in arrays])
         self.busy()
         return SimpleNamespace(z=np.stack([np.array([array[0], 0], np.float32) for array in arrays]))
-
-    embed_sounds = embed_images
 
 
 @pytest.fixture

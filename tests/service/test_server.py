@@ -73,7 +73,7 @@ def test_this_machine_alone_is_the_rule(host: str) -> None:
 
 def test_an_answer_is_sent_at_once_and_not_with_the_next_one() -> None:
     async def delays(listener: socket.socket) -> bool:
-        found = asyncio.get_running_loop().create_future()
+        found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             option = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -83,7 +83,7 @@ def test_an_answer_is_sent_at_once_and_not_with_the_next_one() -> None:
         async with await asyncio.start_server(accepted, sock=listener):
             _, client = await asyncio.open_connection(*listener.getsockname()[:2])
             client.close()
-            return await found  # type: ignore[no-any-return]
+            return await found
 
     with listen("127.0.0.1", 0) as listener:
         assert not asyncio.run(delays(listener))

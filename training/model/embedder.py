@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +19,14 @@ from torch import Tensor
 from training.model.bundle import Bundle, load_bundle
 from training.model.device import autocast, place, resolve_device, resolve_precision
 from training.model.explanation import Explanation, explain
+from training.model.frozen import FrozenResNet
 from training.model.media.image import MAX_PIXELS, read_image
 from training.model.media.sound import MAX_SECONDS, Allowance, read_sound
 from training.model.media.source import Source
 from training.model.memory import Modality
 from training.model.preprocess import windows as cut_windows
+
+log = logging.getLogger("bma.model")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,10 @@ class Embedder:
     The same bytes give the same embedding up to rounding: whatever the batch, the device or the precision, the cosine
     to the float32 CPU answer stays above 0.999.
 
+    Attributes:
+        frozen: on a CPU, of each modality the encoder that computes in the place of the model's own; what is taken out
+            of it, the model computes itself.
+
     Args:
         bundle: a loaded bundle, or its folder.
         device: auto, cpu, cuda or cuda:N.
@@ -82,6 +91,9 @@ class Embedder:
         self.model = place(model, self.device)
         self.preprocessor = copy.deepcopy(self.bundle.preprocessor).to(self.device)
         self.heads = {modality: head.to(self.device) for modality, head in self.bundle.heads.items()}
+        self.frozen: dict[Modality, FrozenResNet] = {}
+        if self.device.type == "cpu":
+            self._freeze()
 
     def read_image(
         self, source: Source, *, name: str | None = None, max_pixels: int = MAX_PIXELS
@@ -104,9 +116,19 @@ class Embedder:
 
     def embed(self, sources: Sequence[Source], modality: Modality) -> Embedding:
         """Decode and embed files of one modality. Raises `MediaError` at the first that can't be used."""
+        read = self.read_image if modality == "image" else self.read_sound
+        return self.embed_packed([read(source) for source in sources], modality)
+
+    def embed_packed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality) -> Embedding:
+        """Embed files in the packed form of their modality."""
+        return self.embed_images(packed) if modality == "image" else self.embed_sounds(packed)
+
+    def empty(self, modality: Modality) -> npt.NDArray[Any]:
+        """A black image, or a window of silence, in the packed form."""
+        config = self.preprocessor.config
         if modality == "image":
-            return self.embed_images([self.read_image(source) for source in sources])
-        return self.embed_sounds([self.read_sound(source) for source in sources])
+            return np.zeros((3, config.image_size, config.image_size), np.uint8)
+        return np.zeros(config.window_samples, np.int16)
 
     def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> Embedding:
         """Embed N images in the packed form, uint8 `[3, S, S]` each."""
@@ -183,10 +205,20 @@ class Embedder:
 
     def _represent(self, x: Tensor, modality: Modality) -> Tensor:
         with torch.inference_mode():
-            x = x.contiguous(memory_format=torch.channels_last)
-            with autocast(self.device, self.dtype):
-                f = self.model.encode(x, modality)
+            if modality in self.frozen:
+                f = self.frozen[modality](x)
+            else:
+                with autocast(self.device, self.dtype):
+                    f = self.model.encode(x.contiguous(memory_format=torch.channels_last), modality)
             return self.model.represent(f, modality)
+
+    def _freeze(self) -> None:
+        try:
+            self.frozen["image"] = FrozenResNet(self.model.image_encoder, self.dtype)
+            self.frozen["sound"] = FrozenResNet(self.model.sound_encoder, self.dtype)
+        except (RuntimeError, AttributeError) as error:  # no oneDNN here, or one without these operations
+            self.frozen.clear()
+            log.warning("the encoders compute without oneDNN's own order of weights, more slowly: %s", error)
 
     def _embedding(self, h: Tensor, modality: Modality) -> Embedding:
         with torch.inference_mode():

@@ -1,0 +1,76 @@
+"""What a model is fastest with on this machine, measured before its first batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from service.pipeline.batcher import Batcher
+from service.pipeline.metrics import Metrics
+from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, is_faster, measure_batch
+from service.problems import log
+from training.model.embedder import Embedder
+from training.model.memory import Modality
+
+Packed = npt.NDArray[Any]
+
+
+def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], metrics: Metrics, batch_size: int | None) -> None:
+    """Choose how each modality is computed and how large its batches are.
+
+    Args:
+        embedder: loses the frozen encoders that are slower here than the model's own.
+        batchers: get their sizes.
+        metrics: told of these.
+        batch_size: of all batches; measured where None.
+    """
+    begin = time.perf_counter()
+    for modality, batcher in batchers.items():
+        try:
+            _choose_encoder(embedder, modality)
+            batcher.size = batch_size or _best_size(embedder, modality)
+        except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
+            log.warning("nothing could be measured for %ss", modality, exc_info=error)
+        metrics.batch_limit.labels(modality).set(batcher.size)
+    sizes = {modality: batcher.size for modality, batcher in batchers.items()}
+    embedder.batch_size = max(sizes.values())  # of a long sound's windows
+    frozen = " and ".join(embedder.frozen) or "none"
+    log.info("batches of %s, frozen encoders: %s, chosen in %.2f s", sizes, frozen, time.perf_counter() - begin)
+
+
+def default_size(embedder: Embedder) -> int:
+    """Of a batch that nobody has measured."""
+    return DEFAULT_GPU if embedder.device.type == "cuda" else DEFAULT
+
+
+def _choose_encoder(embedder: Embedder, modality: Modality) -> None:
+    frozen = embedder.frozen.get(modality)
+    if frozen is None:
+        return
+    noise = [_noise(embedder, modality)]
+
+    def with_frozen() -> None:
+        embedder.frozen[modality] = frozen
+        embedder.embed_packed(noise, modality)
+
+    def without() -> None:
+        del embedder.frozen[modality]
+        embedder.embed_packed(noise, modality)
+
+    if is_faster(without, with_frozen):
+        del embedder.frozen[modality]
+
+
+def _best_size(embedder: Embedder, modality: Modality) -> int:
+    noise = _noise(embedder, modality)
+    return measure_batch(lambda items: embedder.embed_packed([noise] * items, modality), default_size(embedder))
+
+
+def _noise(embedder: Embedder, modality: Modality) -> Packed:
+    empty = embedder.empty(modality)
+    high = 256 if modality == "image" else 30_000
+    return np.random.default_rng(0).integers(0, high, empty.shape).astype(empty.dtype)

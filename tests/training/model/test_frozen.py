@@ -1,0 +1,94 @@
+"""A frozen encoder gives the features of the one that it was made of, which float64 computes step by step here."""
+
+from __future__ import annotations
+
+import copy
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.model.bundle import Bundle
+from training.model.embedder import Embedder
+from training.model.encoder import ResNet, image_encoder, sound_encoder
+from training.model.frozen import FrozenResNet
+
+
+def worn(encoder: ResNet) -> ResNet:
+    """An encoder whose batch norms have seen data, some channels next to none."""
+    torch.manual_seed(1)
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            module.running_var[0] = 1e-7
+            nn.init.normal_(module.weight, 1.0, 0.3)
+            nn.init.normal_(module.bias, std=0.3)
+    return encoder.eval().requires_grad_(False)
+
+
+def reference(encoder: ResNet, x: Tensor) -> Tensor:
+    features: Tensor = copy.deepcopy(encoder).double()(x.double())
+    return features
+
+
+SHAPES = [(image_encoder, (1, 3, 64, 64)), (image_encoder, (5, 3, 37, 50)), (sound_encoder, (3, 1, 75, 100))]
+
+
+@pytest.mark.parametrize(("make", "shape"), SHAPES)
+@pytest.mark.parametrize("channels", [32, 128])
+def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channels: int) -> None:
+    encoder = worn(make(channels))  # type: ignore[operator]
+    x = torch.randn(shape)
+    exact = reference(encoder, x)
+    with torch.inference_mode():
+        found = FrozenResNet(encoder, torch.float32)(x)
+        coarse = FrozenResNet(encoder, torch.bfloat16)(x)
+    assert found.dtype == coarse.dtype == torch.float32
+    assert found.shape == (shape[0], channels)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))
+    assert torch.cosine_similarity(coarse.double(), exact).min() > 0.999
+    assert not torch.equal(coarse, found)
+
+
+def test_neither_the_input_nor_the_encoder_is_changed() -> None:
+    encoder = worn(image_encoder(32))
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    frozen = FrozenResNet(encoder, torch.float32)
+    x = torch.randn(2, 3, 48, 48)
+    kept = x.clone()
+    with torch.inference_mode():
+        first, second = frozen(x), frozen(x)
+    assert torch.equal(x, kept)
+    assert torch.equal(first, second)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+    assert encoder.conv1.weight.dtype == torch.float32
+
+
+def test_an_embedder_freezes_on_a_cpu_and_computes_the_same_without(bundle: Bundle) -> None:
+    embedder, plain = Embedder(bundle, "cpu", "fp32"), Embedder(bundle, "cpu", "fp32")
+    assert set(embedder.frozen) == {"image", "sound"}
+    plain.frozen.clear()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (3, 40, 40)).astype(np.uint8)
+    sound = rng.integers(-9999, 9999, 50_000).astype(np.int16)
+    for file, modality in ((image, "image"), (sound, "sound")):
+        ours, theirs = embedder.embed_packed([file], modality), plain.embed_packed([file], modality)  # type: ignore[arg-type]
+        np.testing.assert_allclose(ours.h, theirs.h, atol=1e-4)
+        np.testing.assert_allclose(ours.z, theirs.z, atol=1e-4)
+        assert not np.array_equal(ours.h, theirs.h), "both are the same way of computing"
+
+
+def test_a_torch_without_onednn_computes_as_the_model_does(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with caplog.at_level(logging.WARNING, "bma.model"):
+        embedder = Embedder(bundle, "cpu", "fp32")
+    assert embedder.frozen == {}
+    assert "this build of torch has no oneDNN" in caplog.text
+    assert embedder.embed_packed([embedder.empty("image")], "image").z.shape == (1, 16)
