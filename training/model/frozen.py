@@ -56,11 +56,14 @@ class _FrozenBlock(nn.Module):
         super().__init__()
         self.first = _convolution(block.conv1, block.bn1, dtype)
         self.second = _convolution(block.conv2, block.bn2, dtype)
-        self.shortcut = None if block.downsample is None else _convolution(*block.downsample, dtype)
+        self.shortcut: _Convolution | None = None
+        if isinstance(block.downsample, nn.Sequential):
+            convolution, norm = block.downsample
+            self.shortcut = _convolution(convolution, norm, dtype)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.first(x, relu=True)
-        return self.second.added_to(x if self.shortcut is None else self.shortcut(x), residual)  # type: ignore[no-any-return]
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return self.second.added_to(shortcut, self.first(x, relu=True))
 
 
 class _Convolution(nn.Module):
