@@ -3,137 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
-from PIL import Image
 
+from tests.training.data.prepare.own_files import COLOURS, drafts, make_image, make_sound, make_video, rows_of
 from training.data.pack import open_current, pack
 from training.data.prepare import cut
-from training.data.prepare.cut import spread, write_flac
 from training.data.prepare.folder import Prepared, PrepareError, prepare_folder, row_id
-from training.data.prepare.split import assign
-from training.data.rows import Row, read_rows
+from training.data.rows import read_rows
 from training.model.media import image, sound
-from training.model.media.sound import read_sound, sound_type
-
-RATE = 22_050
-COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
-TONES = {"red": 300.0, "blue": 3000.0}
-
-
-def make_video(file: Path, seconds: float, label: str = "red", *, sound: float | None = None, size: int = 64) -> None:
-    """A film in a class's colour that grows brighter, with the class's tone for `sound` seconds (all when None)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sound = seconds if sound is None else sound
-    with av.open(str(file), "w") as output:
-        film: Any = output.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
-        film.width, film.height, film.pix_fmt = size, size, "yuv420p"
-        track: Any = output.add_stream("aac", rate=44_100, layout="mono") if sound else None
-        for number in range(round(seconds * 10)):
-            pixels = np.full((size, size, 3), COLOURS[label], np.uint8) // 2 + np.uint8(number % 100)
-            output.mux(film.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
-        output.mux(film.encode(None))
-        if track:
-            wave = 0.4 * np.sin(2 * np.pi * TONES[label] * np.arange(round(sound * 44_100)) / 44_100)
-            frame = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
-            frame.sample_rate = 44_100
-            output.mux(track.encode(frame))
-            output.mux(track.encode(None))
-
-
-def make_image(file: Path, label: str = "red") -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (40, 30), COLOURS[label]).save(file, format=Image.registered_extensions().get(file.suffix, "JPEG"))
-
-
-def make_sound(file: Path, label: str = "red", seconds: float = 2.0) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    wave = 9000 * np.sin(2 * np.pi * TONES[label] * np.arange(round(seconds * RATE)) / RATE)
-    write_flac([wave.astype(np.int16)], RATE, file)
-
-
-def rows_of(made: Prepared) -> dict[str, Row]:
-    rows = {row.id: row for row in read_rows(made.rows_file)}
-    for row in rows.values():
-        for path in filter(None, (row.image, row.sound)):
-            assert (made.rows_file.parent / path).is_file(), path
-        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", row.id)
-    return rows
 
 
 def unreadable(made: Prepared) -> dict[str, str]:
     with made.rows_file.with_name("unreadable.csv").open(newline="", encoding="utf-8") as stream:
         return {row["file"]: row["reason"] for row in csv.DictReader(stream)}
-
-
-def drafts(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*") if path.name not in (".", "..")]
-
-
-def test_a_video_becomes_pieces(tmp_path: Path) -> None:
-    make_video(tmp_path / "in" / "red" / "a b.mp4", 5.5, size=640)
-    made = prepare_folder(tmp_path / "in", tmp_path / "out")
-    rows = list(rows_of(made).values())
-    assert [(row.start, row.duration) for row in rows] == [(0, 2), (2, 2), (4, pytest.approx(1.5, abs=0.05))]
-    assert {(row.label, row.clip) for row in rows} == {("red", "red/a b.mp4")}
-    assert len({row.split for row in rows}) == 1
-    assert (made.pairs, made.classes, made.unreadable) == (3, 1, 0)
-    assert len({row.sound for row in rows}) == 1
-    track = tmp_path / "out" / rows[0].sound
-    assert sound_type(track) == "audio/flac"
-    assert np.array_equal(read_sound(track, RATE), read_sound(tmp_path / "in" / "red" / "a b.mp4", RATE))
-    for row, middle in zip(rows, (1.0, 3.0, 4.75), strict=True):
-        with Image.open(tmp_path / "out" / row.image) as frame:
-            assert frame.format == "JPEG"
-            assert frame.size == (512, 512)
-            assert np.asarray(frame)[..., 1].mean() == pytest.approx(15 + middle * 10, abs=3)
-    assert drafts(tmp_path / "out") == []
-
-
-def test_lengths_and_counts_of_pieces(tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    make_video(folder / "long.mp4", 12.4)
-    make_video(folder / "short.mp4", 0.5)
-    make_video(folder / "mute.mp4", 4, sound=0)
-    make_video(folder / "half.mp4", 6, sound=3.5)
-    made = prepare_folder(folder, tmp_path / "out", per_video=3)
-    rows = rows_of(made).values()
-    pieces = {name: [row for row in rows if row.clip == f"{name}.mp4"] for name in ("long", "short", "mute", "half")}
-    assert [row.start for row in pieces["long"]] == [2, 6, 10]
-    (short,) = pieces["short"]
-    assert short.sound
-    assert short.duration == pytest.approx(0.5, abs=0.05)
-    assert [(row.sound, row.duration, row.split) for row in pieces["mute"]] == [("", None, "unpaired")] * 2
-    assert [(row.start, bool(row.sound)) for row in pieces["half"]] == [(0, True), (2, True), (0, False)]
-    assert len({row.split for row in pieces["half"]}) == 1
-    assert len(rows_of(prepare_folder(folder, tmp_path / "out", every=1.0)).values()) == 12 + 1 + 4 + 6
-
-
-@pytest.mark.parametrize(
-    ("seconds", "every", "most", "expected"),
-    [
-        (4.0, 2.0, 30, [(0, 2), (2, 2)]),
-        (3.98, 2.0, 30, [(0, 2), (2, 1.98)]),
-        (4.99, 2.0, 30, [(0, 2), (2, 2)]),
-        (5.0, 2.0, 30, [(0, 2), (2, 2), (4, 1)]),
-        (0.3, 2.0, 30, [(0, 0.3)]),
-        (2.7, 0.5, 30, [(n / 2, 0.5) for n in range(5)]),
-        (100.0, 2.0, 5, [(10, 2), (30, 2), (50, 2), (70, 2), (90, 2)]),
-        (1e7, 2.0, 1, [(5e6, 2)]),
-    ],
-)
-def test_pieces_of_a_length(seconds: float, every: float, most: int, expected: list[tuple[float, float]]) -> None:
-    assert spread(seconds, every, most) == expected
 
 
 def test_images_and_sounds_of_one_name_are_pairs(tmp_path: Path) -> None:
@@ -333,26 +222,6 @@ def test_a_rows_file_says_that_the_set_is_complete(tmp_path: Path, monkeypatch: 
     assert len((out / "unreadable.csv").read_text().splitlines()) == 3
 
 
-def test_splits_depend_on_names_alone() -> None:
-    clips = [f"clip {number}" for number in range(3000)]
-    splits = assign(clips, clips)
-    counts = Counter(splits.values())
-    assert counts["train"] == pytest.approx(2400, abs=100)
-    assert counts["val"] == pytest.approx(300, abs=60)
-    assert assign(clips[::-1], clips[:100]) == splits
-    assert {**assign(clips[:500], clips[:500])}.items() <= splits.items()
-
-
-@pytest.mark.parametrize("count", range(1, 9))
-def test_few_clips_with_pairs_reach_the_splits_that_matter(count: int) -> None:
-    reached = {1: {"train"}, 2: {"train", "test"}}.get(count, {"train", "val", "test"})
-    for trial in range(100):
-        pairs = [f"{trial} {number}" for number in range(count)]
-        splits = assign([*pairs, "another"], pairs)
-        assert {splits[clip] for clip in pairs} == reached
-        assert splits["another"] == assign(["another"], [])["another"]
-
-
 def test_what_can_not_be_done_is_one_sentence(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     make_image(folder / "a.jpg")
@@ -381,19 +250,6 @@ def test_what_can_not_be_done_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(PrepareError, match=r"not one file could be read \(the first: a.jpg is not an image"):
         prepare_folder(tmp_path / "broken", out)
     assert (tmp_path / "taken" / "rows.csv").read_text() == "mine"
-
-
-def test_a_long_sound_track_is_never_held_whole(tmp_path: Path) -> None:
-    import tracemalloc
-
-    second = np.zeros(RATE, np.int16)
-    tracemalloc.start()
-    assert write_flac((second for _ in range(4000)), RATE, tmp_path / "x.flac") == 4000
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2_000_000
-    with av.open(io.BytesIO((tmp_path / "x.flac").read_bytes()), "r") as container:
-        assert container.duration == 4000 * av.time_base
 
 
 def test_from_own_videos_to_a_search_engine(tmp_path: Path) -> None:
