@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -25,6 +21,7 @@ from service.access.rate import Rates
 from service.api import admin, changes, embeddings, items, queries, searches, status
 from service.describe import describe_guards
 from service.engines import Engines, Leases, ReloadError
+from service.hangup import reload_on_hangup
 from service.intake import Intake
 from service.logs import RequestLog
 from service.pipeline.entrance import Entrance
@@ -59,11 +56,16 @@ def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
     """
     access = access or Access()
 
+    async def reload() -> None:
+        log.info("SIGHUP: reloading")
+        with suppress(ReloadError):  # it is in the log
+            await engines.reload()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             await engines.current.self_test()
-            _reload_on_hangup(engines)
+            reload_on_hangup(reload)
             yield
         finally:
             await engines.close()
@@ -118,37 +120,6 @@ def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
 
     guarded = Entrance(guarded, lambda: engines.current.capacity, lambda: engines.current.metrics, templates)
     return RequestLog(guarded, templates)
-
-
-def _reload_on_hangup(engines: Engines) -> None:
-    """SIGHUP loads model and catalogue anew, where the process is ours to say so."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    loop, reloading = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-    on_terminal = _has_terminal()
-
-    async def reload() -> None:
-        with suppress(ReloadError):  # it is in the log
-            await engines.reload()
-
-    def hung_up() -> None:
-        if on_terminal and not _has_terminal():  # the window was closed
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        log.info("SIGHUP: reloading")
-        task = loop.create_task(reload())
-        reloading.add(task)
-        task.add_done_callback(reloading.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, hung_up)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.tcgetpgrp(0)
-    except OSError:
-        return False
-    return True
 
 
 def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -18,6 +17,7 @@ from service.app import create_app
 from service.connection import timed
 from service.engine import Engine
 from service.engines import Engines
+from service.hangup import loading_through_hangups
 from service.loading import ServeError, Succession
 from service.logs import logging_to
 from service.settings import Settings
@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     with (
         listen(settings.host, settings.port, settings.insecure or keys is not None) as listener,
         logging_to(style=settings.log),
-        _deaf_to_hangup(),  # until there is something to load anew
+        loading_through_hangups(),  # until there is something to load anew
     ):
         succession = Succession(settings, keys)
         server = make_server(succession.first(), access_of(settings, keys), succession.next)
@@ -127,15 +127,6 @@ class _Terminated(BaseException):
 
 def _terminate(number: int, frame: object) -> None:
     raise _Terminated
-
-
-@contextlib.contextmanager
-def _deaf_to_hangup() -> Iterator[None]:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def _is_loopback(host: str) -> bool:
