@@ -95,15 +95,11 @@ def serve() -> Serve:
 
     @contextmanager
     def start(*arguments: str | Path) -> Iterator[Server]:
-        command = [*BMA, "serve", "--port", "0", "--device", "cpu", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout is not None
+        server = start_server(*arguments)
+        process = server.process
         try:
-            words = process.stdout.readline().split()
-            if len(words) < 3:
-                pytest.fail(f"bma serve did not start: {process.communicate()[1]}")
-            wait_until_ready(words[2], process)
-            yield Server(words[2], process)
+            wait_until_ready(server.url, process)
+            yield server
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -130,6 +126,17 @@ def http(service_url: str) -> Iterator[httpx.Client]:
     """An HTTP client of the service."""
     with httpx.Client(base_url=service_url, timeout=60) as client:
         yield client
+
+
+def start_server(*arguments: str | Path) -> Server:
+    """`bma serve …` on a free port, which listens but may not be ready; whoever starts it ends it."""
+    command = [*BMA, "serve", "--port", "0", "--device", "cpu", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    words = process.stdout.readline().split()
+    if len(words) < 3:
+        pytest.fail(f"bma serve did not start: {process.communicate()[1]}")
+    return Server(words[2], process)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[str], seconds: float = 180) -> None:

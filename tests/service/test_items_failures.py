@@ -8,7 +8,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +22,10 @@ import pytest
 
 from index.content import Content, content_hash
 from index.local import LocalCatalogue
+from tests.conftest import start_server
 from training.model.embedder import Embedder, Embedding
 
 Serving = Callable[..., AbstractContextManager[httpx.Client]]
-ROOT = Path(__file__).parents[2]
 
 
 def problem(answer: httpx.Response, status: int, kind: str) -> str:
@@ -240,17 +239,12 @@ def test_many_clients_with_one_id_agree_on_who_was_first(shelf: httpx.Client, im
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`bma serve …` that is killed at the end, whatever it does."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--device", "cpu", *map(str, arguments)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    server = start_server(*arguments)
+    with server.process:
         try:
-            words = process.stdout.readline().split()
-            if len(words) < 3:
-                pytest.fail(f"bma serve did not start: {process.communicate()[1]}")
-            yield process, words[2]
+            yield server.process, server.url
         finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            server.process.kill()
 
 
 def varied(image: bytes, number: int) -> bytes:

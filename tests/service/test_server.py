@@ -6,8 +6,6 @@ import asyncio
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ import pytest
 from service.access.keys import add_key
 from service.cli import main
 from service.server import ServeError, address, listen
+from tests.conftest import start_server
 
 Sentence = Callable[..., str]
 Serve = Callable[..., AbstractContextManager[Any]]
@@ -193,19 +192,16 @@ def test_a_model_that_does_not_compute_is_not_announced(
 
 def test_a_signal_ends_it_after_what_has_begun(bundle_folder: Path, demo_folder: Path) -> None:
     """SIGTERM here; every other server of the tests is ended with Ctrl-C and must exit with 0."""
-    root = Path(__file__).parents[2]
     wav = sorted(demo_folder.glob("sounds/*.wav"))[0].read_bytes()
-    command = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle_folder), "--port", "0"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[2]
+    server = start_server("--model", bundle_folder)
+    with server.process as process:
         answers: list[int] = []
 
         def ask() -> None:
             files = [("sound", (f"{n}.wav", wav)) for n in range(60)]
-            answers.append(httpx.post(f"{url}/v1/embed", files=files, timeout=60).status_code)
+            answers.append(httpx.post(f"{server.url}/v1/embed", files=files, timeout=60).status_code)
 
-        assert httpx.get(f"{url}/readyz", timeout=60).is_success
+        assert httpx.get(f"{server.url}/readyz", timeout=60).is_success
         asking = threading.Thread(target=ask)
         asking.start()
         time.sleep(0.15)
