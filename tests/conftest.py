@@ -30,6 +30,11 @@ class Server:
     url: str
     process: subprocess.Popen[str]
 
+    def told(self) -> str:
+        """What it writes to stderr until it ends."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
 
 Serve = Callable[..., AbstractContextManager[Server]]
 

@@ -247,7 +247,7 @@ def test_no_key_is_ever_in_a_log(
             raw.sendall(f"NOT HTTP {read}\r\nx: {write}\r\n\r\n".encode())
             raw.recv(1000)
         server.process.send_signal(signal.SIGINT)
-        logged = server.process.stderr.read() + server.process.stdout.read()
+        logged = server.told() + server.process.stdout.read()
         assert '"status": 401' in logged
         assert '"key": "ops"' in logged
         for secret in (read, write, wrong):

@@ -7,15 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.cli import main
+from tests.conftest import Bma
 
-Bma = Callable[..., "subprocess.CompletedProcess[str]"]
 INDEX = ("build", "check", "compact", "export", "import", "info", "migrate", "rebuild", "sync")
 COMMANDS = (
     (),

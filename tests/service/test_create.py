@@ -13,10 +13,11 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.conftest import Bma
+
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
 TONES = {"red": 400.0, "blue": 2000.0}
 TINY = ("steps=8", "batch_size=4", "width=0.0625", "slots=8", "image_size=32", "checkpoint_every=8")
-Bma = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def save_video(file: Path, label: str, seconds: int = 4) -> None:

@@ -6,8 +6,6 @@ import io
 import threading
 import time
 import wave
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -17,8 +15,7 @@ import pytest
 from index.catalogue import InUse
 from index.content import Content
 from index.local import LocalCatalogue
-
-Serving = Callable[..., AbstractContextManager[httpx.Client]]
+from tests.service.conftest import Serving
 
 
 def noise(seconds: int) -> bytes:

@@ -7,7 +7,6 @@ import json
 import shutil
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ import pytest
 import torch
 
 from index.local import LocalCatalogue
+from tests.conftest import Serve
+from tests.service.conftest import Serving
 from tests.training.reference import address, recall
 from training.model.bundle import Bundle
 from training.model.embedder import Embedder
 
-Serve = Callable[..., AbstractContextManager[Any]]
-Serving = Callable[..., AbstractContextManager[httpx.Client]]
 Numbers = Any
 
 

@@ -21,11 +21,11 @@ from service import bulk
 from service.bulk import BulkEmbedder
 from service.cli import main
 from service.indexing import find_entries
+from tests.conftest import Serve
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import sound_seconds
 
 Index = Callable[..., str]
-Serve = Callable[..., Any]
 
 
 @pytest.fixture

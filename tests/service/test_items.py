@@ -1,9 +1,6 @@
 """Listing items over HTTP."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -11,10 +8,9 @@ import pytest
 from index.catalogue import Item
 from index.local import LocalCatalogue
 from service.indexing import build_catalogue
+from tests.conftest import Serve
 from training.model.embedder import Embedder
 from training.model.media.thumbnail import sound_thumbnail
-
-Serve = Callable[..., AbstractContextManager[Any]]
 
 
 def get(url: str, **parameters: str | int) -> httpx.Response:

@@ -10,8 +10,8 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ import pytest
 from index.content import Content, content_hash
 from index.local import LocalCatalogue
 from tests.conftest import start_server
+from tests.service.conftest import Serving
 from training.model.embedder import Embedder, Embedding
-
-Serving = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 def problem(answer: httpx.Response, status: int, kind: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from index.local import LocalCatalogue
 from service.limits import Limits
+from tests.service.conftest import Serving
 from training.model.embedder import Embedder
 
 LIMITS = Limits(label_length=5, tags=3, tag_length=4, metadata_bytes=200, metadata_depth=3)
-Serving = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 def a_service(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ import pytest
 
 from index.catalogue import Item
 from index.local import LocalCatalogue
+from tests.service.conftest import Serving
 from training.model.embedder import Embedder
 
 Images = list[bytes]
-Serving = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 def sha(data: bytes) -> str:

@@ -10,7 +10,6 @@ import re
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ import httpx
 import pytest
 
 from service.logs import RequestLog, logging_to
-
-Serve = Callable[..., AbstractContextManager[Any]]
+from tests.conftest import Serve
 
 
 def told(style: Any, *calls: Callable[[], None]) -> list[str]:
@@ -47,7 +45,7 @@ def test_each_request_is_a_json_line(
         refused = client.get("/v1/items", params={"cursor": "secret-cursor"})
         assert refused.headers["x-request-id"]
         server.process.send_signal(signal.SIGINT)
-        lines = [json.loads(line) for line in server.process.stderr.read().splitlines()]
+        lines = [json.loads(line) for line in server.told().splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     (line,) = [line for line in lines if line.get("request") == "trace-7.a_b"]
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/embed", 200)

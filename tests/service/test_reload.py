@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from service.engines import Engines, Leases, ReloadError
 from service.limits import Limits
 from service.loading import Succession
 from service.settings import load_settings
+from tests.conftest import Serve
 from training.model.bundle import load_bundle
-
-Serve = Callable[..., AbstractContextManager[Any]]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +139,7 @@ def test_a_bundle_that_fails_leaves_the_service_as_it_was(
             until(lambda: len(answers) > 8)
         assert {status for status, _ in answers} == {200}
         server.process.send_signal(signal.SIGINT)
-        logged = server.process.stderr.read()
+        logged = server.told()
     assert logged.count("ERROR bma.reload: the reload has failed") == 3
     assert logged.count("INFO bma.reload: reloaded") == 1
     LocalCatalogue.open(empty_catalogue, writable=True).close()  # nobody holds it any more
@@ -157,7 +156,7 @@ def test_a_model_that_computes_nothing_fails_its_self_test(
         assert (answer.status_code, answer.json()["detail"]) == (409, "the model's answer is not a number.")
         assert client.post("/v1/embed", files={"image": images[0]}).status_code == 200
         server.process.send_signal(signal.SIGINT)
-        server.process.stderr.read()  # a traceback of the model's failure may be told
+        server.told()  # a traceback of the model's failure may be told
 
 
 def test_keys_come_and_go_with_a_reload(serve: Serve, bundle_folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ import pytest
 from service.access.keys import add_key
 from service.cli import main
 from service.server import ServeError, address, listen
-from tests.conftest import start_server
+from tests.conftest import Serve, start_server
 
 Sentence = Callable[..., str]
-Serve = Callable[..., AbstractContextManager[Any]]
 
 
 @pytest.fixture
