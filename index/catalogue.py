@@ -124,16 +124,24 @@ class Catalogue(Protocol):
         """The items by reference whose files have these paths."""
 
     def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vectors `[N, d]` of items that are there, in order."""
+        """The vectors `[N, d]` of items that are there, in order.
+
+        Raises:
+            CatalogueError: one is not there.
+        """
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove items; the ids of those that were there."""
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
-        """Items in the order in which they came."""
+        """Items in the order in which they came; what is removed meanwhile may be left out."""
 
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
-        """At most `limit` items in the order of `list`, from where a page's cursor says."""
+        """At most `limit` items in the order of `list`, after those of the page whose cursor is given.
+
+        Raises:
+            ValueError: not a cursor of this catalogue.
+        """
 
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""
@@ -141,11 +149,20 @@ class Catalogue(Protocol):
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:
-        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best
-        first."""
+        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
+
+        Scores are cosines of the vectors as they were put, whatever the index. Ties go to the item that came first.
+
+        Raises:
+            ValueError: vectors of another shape, or k below 1.
+        """
 
     def file(self, item: Item) -> Path:
-        """Where an item's content lies, checked to be inside the catalogue's root or its store."""
+        """Where an item's content lies.
+
+        Raises:
+            CatalogueError: the path leads out of the catalogue's root, or the file is gone.
+        """
 
     def close(self) -> None:
         """Let go of files, locks and connections."""

@@ -47,7 +47,7 @@ class LocalCatalogue:
     """
 
     def __init__(self, folder: Path, writable: bool, tuning: Tuning) -> None:
-        self.folder, self.tuning = folder, tuning
+        self.folder, self.writable, self.tuning = folder, writable, tuning
         self.budget = default_memory() if tuning.memory is None else tuning.memory
         self.database = Database(folder, writable)
         self.content = Content(folder / FOLDER)
@@ -57,8 +57,8 @@ class LocalCatalogue:
         self._followed = False
         try:
             settings = self.database.settings
-            self._fingerprint = settings["fingerprint"]
-            self._dimension = int(settings["dimension"])
+            self.fingerprint = settings["fingerprint"]
+            self.dimension = int(settings["dimension"])
             self.root = (folder / settings["root"]).resolve()
             with self.database.reading() as connection:
                 self._neighbours = {modality: self._load(connection, modality) for modality in MODALITIES}
@@ -108,30 +108,10 @@ class LocalCatalogue:
         """
         return cls(folder, writable, tuning or Tuning())
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the bundle that made the vectors."""
-        return self._fingerprint
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return self._dimension
-
-    @property
-    def writable(self) -> bool:
-        """Whether items may be changed."""
-        return self.database.writable
-
     def put(
         self, items: Sequence[Item], vectors: npt.NDArray[np.float32], contents: Mapping[str, bytes] | None = None
     ) -> None:
-        """Add items, or replace those whose id is there, with their unit vectors `[N, d]`: all of them or none.
-
-        Args:
-            items: by reference (`path`), or with their `content` held here.
-            vectors: one a row, in order.
-            contents: bytes by SHA-256, of those items whose content is not here yet.
+        """As `Catalogue.put`.
 
         Raises:
             ValueError: vectors of another shape, or not of unit length; content that is not here.
@@ -150,7 +130,7 @@ class LocalCatalogue:
                 rows.insert(connection, item, vector.tobytes(), now)
 
     def update(self, items: Sequence[Item]) -> None:
-        """Replace what is known of items that are there: all but their vectors, modality and content.
+        """As `Catalogue.update`.
 
         Raises:
             CatalogueError: one is not there, or nothing can be written; nothing has changed.
@@ -161,7 +141,7 @@ class LocalCatalogue:
                 rows.update(connection, item, now)
 
     def delete(self, ids: Sequence[str]) -> list[str]:
-        """Remove items, all at once; the ids of those that were there."""
+        """Remove items; the ids of those that were there."""
         with self._change() as connection:
             return rows.remove(connection, ids)
 
@@ -176,11 +156,7 @@ class LocalCatalogue:
             return list(rows.select(connection, "path", [path for path in paths if path]).values())
 
     def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vectors `[N, d]` of items that are there, in order.
-
-        Raises:
-            CatalogueError: one is not there.
-        """
+        """As `Catalogue.vectors`."""
         with self.database.reading() as connection:
             found = rows.select(connection, "id", list(ids))
             numbers = np.sort(np.fromiter(found, np.int64, len(found)))
@@ -191,7 +167,7 @@ class LocalCatalogue:
             return fetch(connection, numbers).reshape(-1, self.dimension)[[places[id] for id in ids]]
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
-        """Items in the order in which they came; what is removed meanwhile may be left out."""
+        """As `Catalogue.list`."""
         cursor: str | None = ""
         while cursor is not None:
             page = self.page(PAGE, cursor, filter)
@@ -199,11 +175,7 @@ class LocalCatalogue:
             cursor = page.cursor
 
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
-        """At most `limit` items in the order in which they came, after those of the page whose cursor is given.
-
-        Raises:
-            ValueError: not a cursor of this catalogue.
-        """
+        """As `Catalogue.page`."""
         condition, values = (filter or Filter()).sql()
         with self.database.reading() as connection:
             table = connection.execute(
@@ -223,11 +195,7 @@ class LocalCatalogue:
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:
-        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
-
-        Scores are cosines of the vectors as they were put, whatever the index. Ties go to the item that came first.
-        Fewer than k come back only where fewer match.
-        """
+        """As `Catalogue.search`; fewer than k come back only where fewer match."""
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise ValueError(f"vectors must be [Q, {self.dimension}], not {list(vectors.shape)}")
@@ -244,11 +212,7 @@ class LocalCatalogue:
         return [[Hit(by_number[number], score) for score, number in row] for row in found]
 
     def file(self, item: Item) -> Path:
-        """Where an item's content lies.
-
-        Raises:
-            CatalogueError: the path leads out of the catalogue's root, or the file is gone.
-        """
+        """As `Catalogue.file`."""
         if item.content:
             path = self.content.path(item.content)
             if path.is_file():
@@ -353,7 +317,7 @@ class LocalCatalogue:
             CatalogueError: the vectors are of another model than when the catalogue was opened.
         """
         made_with = connection.execute("SELECT value FROM settings WHERE key = 'fingerprint'").fetchone()
-        if made_with != (self._fingerprint,):
+        if made_with != (self.fingerprint,):
             raise CatalogueError(f"{self.folder} was made anew by another model; open it again")
         neighbours = self.snapshots.load(modality)
         if neighbours is not None and neighbours.index.d == self.dimension:

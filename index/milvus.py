@@ -52,8 +52,8 @@ class MilvusCatalogue:
 
     def __init__(self, wire: Wire, writable: bool, settings: Mapping[str, Any]) -> None:
         self.address = wire.address
-        self._wire, self._writable = wire, writable
-        self._fingerprint, self._dimension = str(settings["fingerprint"]), int(settings["dimension"])
+        self._wire, self.writable = wire, writable
+        self.fingerprint, self.dimension = str(settings["fingerprint"]), int(settings["dimension"])
         self.content = Content(self.address.content) if self.address.content else None
         self._writer = Writer(wire)
 
@@ -101,21 +101,6 @@ class MilvusCatalogue:
             raise
 
     @property
-    def fingerprint(self) -> str:
-        """Of the bundle that made the vectors."""
-        return self._fingerprint
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return self._dimension
-
-    @property
-    def writable(self) -> bool:
-        """Whether items may be changed."""
-        return self._writable
-
-    @property
     def root(self) -> Path | None:
         """The folder below which files by reference lie."""
         return self.address.root
@@ -123,15 +108,7 @@ class MilvusCatalogue:
     def put(
         self, items: Sequence[Item], vectors: npt.NDArray[np.float32], contents: Mapping[str, bytes] | None = None
     ) -> None:
-        """Add items, or replace those whose id is there, with their unit vectors `[N, d]`.
-
-        All of them or none, as far as Milvus lets that be: see the class.
-
-        Args:
-            items: by reference (`path`), or with their `content` held here; a new one that says when it was created,
-                as it comes from another catalogue, was created then.
-            vectors: one a row, in order.
-            contents: bytes by SHA-256, of those items whose content is not here yet.
+        """As `Catalogue.put`: all of them or none, as far as Milvus lets that be, see the class.
 
         Raises:
             ValueError: vectors of another shape, or not of unit length; content that is not here; an item that is
@@ -155,7 +132,7 @@ class MilvusCatalogue:
             change.gone = [(old, id) for id, copies in before.items() for old, _ in copies if old != last[id][0]]
 
     def update(self, items: Sequence[Item]) -> None:
-        """Replace what is known of items that are there: all but their vectors, modality and content.
+        """As `Catalogue.update`.
 
         Raises:
             CatalogueError: one is not there, or the server does not take it.
@@ -192,11 +169,7 @@ class MilvusCatalogue:
         return [item_of(placed) for placed in sorted(found, key=place)]
 
     def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vectors `[N, d]` of items that are there, in order.
-
-        Raises:
-            CatalogueError: one is not there.
-        """
+        """As `Catalogue.vectors`."""
         found = stored(self._wire, ids, ("id", "number", "vector"))
         missing = next((id for id in ids if id not in found), None)
         if missing is not None:
@@ -204,15 +177,11 @@ class MilvusCatalogue:
         return np.array([found[id][0][1]["vector"] for id in ids], np.float32).reshape(-1, self.dimension)
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
-        """Items in the order in which they came; what is removed meanwhile may be left out."""
+        """As `Catalogue.list`."""
         return map(item_of, ordered(self._wire, 0, filter, PAGE))
 
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
-        """At most `limit` items in the order in which they came, after those of the page whose cursor is given.
-
-        Raises:
-            ValueError: not a cursor of this catalogue.
-        """
+        """As `Catalogue.page`."""
         number, _, id = cursor.partition(".")
         after = (int(number or 0), id)
         found: list[Placed] = []
@@ -232,7 +201,7 @@ class MilvusCatalogue:
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:
-        """The k items of a modality nearest to each unit vector `[Q, d]` among those that pass the filter, best first.
+        """As `Catalogue.search`.
 
         Which items are candidates is for Milvus's index to say, whose recall is not 1 unless it is `FLAT`. Scores are
         computed from the vectors that come back, so they are cosines as they were put, and ties go to the item that
@@ -297,7 +266,7 @@ class MilvusCatalogue:
         self._wire.close()
 
     def _check_writable(self) -> None:
-        if not self._writable:
+        if not self.writable:
             raise NotWritable(f"{self.address} was opened for reading; open it for writing")
 
     @contextmanager
