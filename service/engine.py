@@ -35,6 +35,7 @@ from training.model.memory import Modality
 
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
+LANES = 8  # batches at once where nobody says otherwise: each is also some Python, of which only one runs at a time
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
@@ -92,7 +93,8 @@ class Engine:
             "image": Batcher("image", size),
             "sound": Batcher("sound", size, window),
         }
-        set_threads(self.capacity.model_threads or model_cores())
+        self._cores = self.capacity.model_threads or model_cores()
+        self._lanes = self.capacity.lanes or (1 if embedder.device.type == "cuda" else min(self._cores, LANES))
         self._decoders = self._stage("decode", cores(), setup=None, most=None)
         self._executor = Executor(
             embedder.embed_packed,
@@ -100,11 +102,13 @@ class Engine:
             self.health,
             self.metrics,
             self.admission.done,
-            lambda: tune(embedder, self.batchers, self.metrics, self.capacity.batch_size),
+            self._tune,
             self._probe,
+            self._lanes,
+            self._share_cores,
         )
-        self._searchers = self._stage("search", cores(), setup=search_alone)
-        self._callers = self._stage("call", cores())
+        self._searchers = self._stage("search", cores(), setup=_one_core)
+        self._callers = self._stage("call", cores(), setup=_one_core)
         self._writer = self._stage("write", 1, setup=search_alone)
 
     async def decode(self, uploads: Sequence[Upload], modality: Modality) -> list[Packed | MediaError]:
@@ -236,6 +240,15 @@ class Engine:
     def _stage(self, name: str, threads: int, setup: Callable[[], None] | None = None, most: int | None = -1) -> Stage:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
 
+    def _tune(self) -> None:
+        set_threads(max(1, self._cores // self._lanes))
+        tune(self.embedder, self.batchers, self.metrics, self.capacity.batch_size)
+
+    def _share_cores(self) -> None:
+        """A file that is alone gets all cores; several share them, a batch each."""
+        batches = min(self._lanes, max(1, self.admission.items))
+        set_threads(max(1, self._cores // batches))
+
     def _probe(self, modality: Modality) -> None:
         if not np.isfinite(self.embedder.embed_packed([self.embedder.empty(modality)], modality).z).all():
             raise ArithmeticError("the model's answer is not a number")
@@ -252,6 +265,12 @@ class Engine:
             return error
         except AllowanceSpent:
             return MediaTooLarge(upload.name, "is one sound too many for a request; send it in another")
+
+
+def _one_core() -> None:
+    """Set up a thread whose work is small, and goes on beside that of others."""
+    search_alone()
+    set_threads(1)
 
 
 async def gather(waiters: Sequence[Any]) -> list[Any]:

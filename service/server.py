@@ -42,6 +42,7 @@ def serve(settings: Settings) -> None:
     ):
         succession = Succession(settings, keys)
         server = make_server(succession.first(), access_of(settings, keys), succession.next)
+        gc.freeze()  # what is loaded stays, and to look through it stops every request while it lasts
         log.info("settings: %s", settings.shown())
         print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
         # uvicorn hands signals on once it has shut down; Ctrl-C is how the service is ended, not an error

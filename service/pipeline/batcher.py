@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -70,12 +71,16 @@ class Batcher:
             self._waiting.popleft()
         return self._waiting[0].since if self._waiting else None
 
-    def take(self) -> list[Waiting]:
+    def take(self, shares: int = 1) -> list[Waiting]:
         """The next batch: in the order in which files came, as many as are there and fit; what nobody waits for any
-        more is dropped. From here on a file can't be cancelled."""
+        more is dropped. From here on a file can't be cancelled.
+
+        Args:
+            shares: batches into which what waits could be divided now; this one is no more than its part.
+        """
         batch: list[Waiting] = []
-        room = self.size
-        while self._waiting and (not batch or self._waiting[0].cost <= room):
+        room, most = self.size, math.ceil(len(self._waiting) / shares)
+        while len(batch) < most and self._waiting and (not batch or self._waiting[0].cost <= room):
             file = self._waiting.popleft()
             if file.future.set_running_or_notify_cancel():
                 batch.append(file)

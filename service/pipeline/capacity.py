@@ -23,7 +23,8 @@ class Capacity:
         queue_calls: other work that may wait (lookups, thumbnails, changes of the catalogue); past it, 429.
         deadline: seconds that a request has, where it does not say so itself.
         longest_deadline: seconds that it may give itself with `X-Deadline-Ms`.
-        model_threads: cores that a batch is computed on; all where None.
+        lanes: batches that are computed at once at most; one for each core up to eight, or one on a GPU, where None.
+        model_threads: cores that these are computed on together; all where None.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
@@ -34,4 +35,5 @@ class Capacity:
     queue_calls: Count = 1024
     deadline: Seconds = 60.0
     longest_deadline: Seconds = 600.0
+    lanes: Count | None = None
     model_threads: Count | None = None

@@ -1,4 +1,4 @@
-"""The one thread that runs the model."""
+"""The threads that run the model."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ Compute = Callable[[Sequence[npt.NDArray[Any]], Modality], Embedding]
 
 
 class Executor:
-    """Runs batches on one thread, so that they never fight over the cores; of several modalities, the one whose file
-    has waited longest.
+    """Runs batches on a few threads, the lanes; of several modalities, the one whose file has waited longest.
 
-    A file that the model can't compute fails alone: its batch is run again one by one. When the thread itself dies, the
+    One batch on all cores waits at the end of each layer for the slowest of them, which is busy decoding. Where there
+    is work for several, batches side by side on a core each get more done; lanes that are free share what waits.
+
+    A file that the model can't compute fails alone: its batch is run again one by one. When a thread itself dies, the
     files that it had fail, and another thread goes on with the others.
 
     Args:
@@ -39,8 +41,10 @@ class Executor:
         health: told of what went wrong and right.
         metrics: told of times, depths and sizes.
         done: told of how many files took how many seconds.
-        setup: run by the first thread before anything else.
+        setup: run by a thread before any of them takes a batch.
         probe: raises where the model can't compute anything; asked after a file has failed by itself.
+        lanes: batches at once at most.
+        prepare: run by a lane's thread before each batch.
     """
 
     def __init__(
@@ -52,13 +56,21 @@ class Executor:
         done: Callable[[int, float], None],
         setup: Callable[[], None] = lambda: None,
         probe: Callable[[Modality], None] = lambda modality: None,
+        lanes: int = 1,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._compute, self._health, self._metrics, self._done, self._probe = compute, health, metrics, done, probe
         self._batchers = {batcher.modality: batcher for batcher in batchers}
-        self._changed = threading.Condition()
+        self._lanes, self._prepare = lanes, prepare
+        self._lock = threading.Lock()
+        self._idle: list[threading.Condition] = []  # of threads that wait, the latest last: its caches are warm
         self._closing = False
-        self._running: list[Waiting] = []
-        self._thread = self._start(setup)
+        self._ready = False
+        self._running: dict[threading.Thread, list[Waiting]] = {}  # what each thread that has a batch has
+        self._threads: set[threading.Thread] = set()
+        self._start(setup)
+        for _ in range(lanes - 1):
+            self._start()
 
     def submit(
         self, packed: Sequence[npt.NDArray[Any]], modality: Modality, first: bool = False
@@ -70,67 +82,86 @@ class Executor:
         """
         batcher = self._batchers[modality]
         files = batcher.waiting(packed)
-        with self._changed:
+        with self._lock:
             if self._closing:
                 raise Problem("not-ready", "The service is ending; send this again in a moment.")
             batcher.put(files, first)
             self._metrics.waiting.labels(modality).set(len(batcher))
-            self._changed.notify()
+            for _ in files[: len(self._idle)]:
+                self._idle.pop().notify()
         return [file.future for file in files]
 
     def close(self) -> None:
         """Finish what is in the queue and let the thread go."""
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify()
+            self._wake()
         while True:
-            with self._changed:
-                thread = self._thread
-            thread.join()
-            if thread is self._thread:
+            with self._lock:
+                thread = next(iter(self._threads), None)
+            if thread is None:
                 return
+            thread.join()
 
-    def _start(self, setup: Callable[[], None] | None) -> threading.Thread:
+    def _start(self, setup: Callable[[], None] | None = None) -> None:
         thread = threading.Thread(target=self._work, args=(setup,), name=NAME, daemon=True)
+        self._threads.add(thread)
         thread.start()
-        return thread
 
     def _work(self, setup: Callable[[], None] | None) -> None:
+        thread = threading.current_thread()
         try:
             if setup is not None:
-                setup()
-            while (batcher := self._next()) is not None:
-                self._run(batcher)
+                try:
+                    setup()
+                finally:
+                    with self._lock:
+                        self._ready = True
+                        self._wake()
+            while (batch := self._next(thread)) is not None:
+                self._run(*batch)
         except BaseException as error:  # noqa: BLE001 - whatever ends this thread, its requests are answered
-            log.error("the model's thread has died and is started again", exc_info=error)
-            failed, self._running = self._running, []
+            log.error("a thread of the model has died and is started again", exc_info=error)
             self._health.crashed(NAME)  # before the answers, so that who has read one sees it
-            with self._changed:
-                self._thread = self._start(None)
+            with self._lock:  # before this one ends, so that `close` never sees none while there is work
+                failed = self._running.pop(thread, [])
+                self._start()
             for file in failed:
                 if not file.future.done():
                     file.future.set_exception(crashed(NAME))
+        finally:
+            with self._lock:
+                self._threads.discard(thread)
 
-    def _next(self) -> Batcher | None:
-        """The batcher whose turn it is, its batch taken."""
-        with self._changed:
+    def _wake(self) -> None:
+        while self._idle:
+            self._idle.pop().notify()
+
+    def _next(self, thread: threading.Thread) -> tuple[Modality, list[Waiting]] | None:
+        """The next batch, from the batcher whose turn it is."""
+        with self._lock:
+            self._running.pop(thread, None)
             while True:
                 waiting = [
                     (since, batcher) for batcher in self._batchers.values() if (since := batcher.since) is not None
                 ]
-                if waiting:
+                if waiting and self._ready:
                     batcher = min(waiting, key=lambda pair: pair[0])[1]
-                    self._running = batcher.take()
+                    files = batcher.take(self._lanes - len(self._running))
                     self._metrics.waiting.labels(batcher.modality).set(len(batcher))
-                    return batcher
-                if self._closing:
+                    if files:
+                        self._running[thread] = files
+                        return batcher.modality, files
+                elif self._closing and self._ready:
                     return None
-                self._changed.wait()
+                else:
+                    woken = threading.Condition(self._lock)
+                    self._idle.append(woken)
+                    woken.wait()
 
-    def _run(self, batcher: Batcher) -> None:
-        files, modality = self._running, batcher.modality
-        if not files:
-            return
+    def _run(self, modality: Modality, files: Sequence[Waiting]) -> None:
+        self._prepare()
+        busy = max(1, len(self._running))
         begin = time.perf_counter()
         for file in files:
             self._metrics.stage_seconds.labels("queue").observe(begin - file.since)
@@ -142,9 +173,8 @@ class Executor:
             outcomes = [self._alone(file, modality) for file in files]
         seconds = time.perf_counter() - begin
         self._metrics.stage_seconds.labels(NAME).observe(seconds)
-        self._done(len(files), seconds)
+        self._done(len(files), seconds / busy)
         problem = self._verdict(outcomes, modality)
-        self._running = []
         for file, outcome in zip(files, outcomes, strict=True):
             if outcome is None:
                 self._metrics.failures.labels(modality).inc()

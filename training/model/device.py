@@ -66,7 +66,8 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 
 def set_threads(threads: int) -> None:
-    """How many cores an operation on the CPU may take, in the whole process."""
+    """How many cores an operation on the CPU may take in this thread, and in those that have not used torch yet."""
+    torch.get_num_threads()  # a thread's first use of torch takes over the process's number, which would come later
     torch.set_num_threads(threads)
 
 
