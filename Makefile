@@ -2,6 +2,8 @@
 #   make demo            data, model, catalogue, service on 127.0.0.1:8000, answers; then serves until Ctrl-C
 #   make demo SERVE=no   the same, and ends after the answers; PORT=8001 for another port
 #   make test            ruff, mypy and every test
+#   make soak            ten minutes of twice the load that the service can take, with hostile clients beside
+#   make fuzz            20,000 broken files and bodies to a service; FUZZ=100000 for more, SEED=2 for others
 # Options: PYTHON=… (3.11 or 3.12); TORCH_INDEX=… (another index for torch's wheels, see README.md)
 
 SUPPORTED := 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
@@ -9,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c $(SUPPORTED)
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: setup demo test lint format bench lock
+.PHONY: setup demo test lint format bench fuzz soak lock
 
 setup: .venv/.run
 
@@ -42,7 +44,14 @@ format: .venv/.test
 	.venv/bin/ruff format .
 
 bench: .venv/.test
-	for file in benchmarks/*.py; do .venv/bin/python $$file || exit 1; done
+	for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do .venv/bin/python $$file || exit 1; done
+
+fuzz: .venv/.test
+	FUZZ=$(or $(FUZZ),20000) FUZZ_SEED=$(or $(SEED),1) FUZZ_FIRST=$(or $(FIRST),0) \
+		.venv/bin/python -m pytest tests/service/test_fuzz.py
+
+soak: .venv/.test
+	.venv/bin/python benchmarks/soak.py
 
 # Resolves pyproject.toml anew, for Python 3.11 and 3.12 on every platform.
 lock: .venv/.test
