@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.filter import Filter
+from index.receipts import Receipts
 
 Modality = Literal["image", "sound"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -102,6 +103,10 @@ class Catalogue(Protocol):
     @property
     def writable(self) -> bool:
         """Whether items may be changed."""
+
+    @property
+    def receipts(self) -> Receipts:
+        """What changes were answered with, for whoever makes them."""
 
     def put(
         self, items: Sequence[Item], vectors: npt.NDArray[np.float32], contents: Mapping[str, bytes] | None = None

@@ -22,6 +22,7 @@ from index.gate import Gate
 from index.neighbours import Neighbours
 from index.passing import Passed
 from index.plan import code_bytes, default_memory, plan
+from index.receipts import FILE, Receipts
 from index.replay import Outdated, catch_up, exact_neighbours, fetch, position
 from index.snapshot import Snapshots
 from index.trainer import Trainer
@@ -52,6 +53,7 @@ class LocalCatalogue:
         self.database = Database(folder, writable)
         self.content = Content(folder / FOLDER)
         self.snapshots = Snapshots(folder)
+        self.receipts = Receipts(folder / FILE if writable else None)
         self._gate = Gate()
         self._passed = Passed()
         self._followed = False
@@ -228,6 +230,7 @@ class LocalCatalogue:
     def close(self) -> None:
         """Stop what runs in the background, close the database, and let another process write."""
         self.upkeep.stop()
+        self.receipts.close()
         self.database.close()
 
     def neighbours(self, modality: Modality) -> Neighbours:

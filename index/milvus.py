@@ -21,6 +21,7 @@ from index.milvus_change import Change, Writer
 from index.milvus_filter import any_of, expression, term
 from index.milvus_rows import TOGETHER, Placed, Stored, item_of, nearest, ordered, place, row_of, rows, stored
 from index.milvus_wire import KNOWN, MOST, SCHEMA, Wire
+from index.receipts import Receipts
 
 PAGE = 4_096  # items that a listing reads at once
 MARGIN = 16  # hits more than asked for, so that a cut through ties is seen
@@ -56,6 +57,7 @@ class MilvusCatalogue:
         self.fingerprint, self.dimension = str(settings["fingerprint"]), int(settings["dimension"])
         self.content = Content(self.address.content) if self.address.content else None
         self._writer = Writer(wire)
+        self.receipts = Receipts()  # of this client: another, to which a change is sent again, makes it again
 
     @classmethod
     def create(cls, address: Address, fingerprint: str, dimension: int) -> MilvusCatalogue:
@@ -263,6 +265,7 @@ class MilvusCatalogue:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self.receipts.close()
         self._wire.close()
 
     def _check_writable(self) -> None:

@@ -110,7 +110,7 @@ def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
                 "idempotency-key",
                 "x-deadline-ms",
             ],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "retry-after", "idempotent-replayed"],
         )
     if access.check_host:
         guarded = HostGuard(guarded, access.hosts)

@@ -45,6 +45,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "other-site": (403, "The request comes from a page of another site"),
     "unknown-host": (421, "The service is not known by this name"),
     "too-slow": (408, "The request came too slowly"),
+    "idempotency-key-reused": (422, "The key belongs to another request"),
+    "request-under-way": (409, "The same request is under way"),
     "reload-failed": (409, "The service goes on with what it had"),
     "not-found": (404, "There is nothing here"),
     "no-such-item": (404, "There is no such item"),

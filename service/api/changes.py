@@ -23,6 +23,7 @@ from service.api.fields import (
     check_tags,
     parse_metadata,
 )
+from service.api.idempotency import REPLAYED, IdempotencyKey, Mark, mark_of, once
 from service.api.items import EngineDependency, Id, catalogue_of, item_answer
 from service.api.origin import refuse_other_sites
 from service.api.uploads import ImageFiles, SoundFiles, read_uploads
@@ -55,11 +56,19 @@ router = APIRouter(
     response_model_exclude_unset=True,
     responses={
         200: {"model": AddAnswer, "description": "They were there already"},
-        **problems(_FILE | {409: "The id belongs to another item, or the catalogue is read-only or not there"}),
+        **problems(
+            _FILE
+            | {
+                409: "The id belongs to another item, the catalogue is read-only or not there, or a request with this "
+                "Idempotency-Key is under way",
+                422: f"{_FILE[422]}, or an Idempotency-Key of another request",
+            }
+        ),
     },
 )
 async def add_items(
     engine: EngineDependency,
+    request: Request,
     response: Response,
     image: ImageFiles = [],  # noqa: B006 - FastAPI copies it
     sound: SoundFiles = [],  # noqa: B006
@@ -67,26 +76,31 @@ async def add_items(
     label: Labels = [],  # noqa: B006
     tags: Tags = [],  # noqa: B006
     metadata: Metadata = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> AddAnswer:
     """Each file becomes an item, its content kept by the catalogue; searches find it once this is answered.
 
     The same bytes under the same id, or both times without one, are one item, which stays as it was. Where an id
-    belongs to something else, that file fails: `PUT` replaces. All that is created is created at once.
+    belongs to something else, that file fails: `PUT` replaces. All that is created is created at once. With an
+    `Idempotency-Key` it is safe to send the request again where no answer came.
     """
     catalogue, limits = _writable(engine), engine.limits
     uploads, modality = await read_uploads(engine, image, sound)
     ids, labels = check_ids(id, len(uploads)), check_labels(label, len(uploads), limits)
     everywhere = Known(tags=check_tags(tags, limits), metadata=parse_metadata(metadata, limits))
-    decoded = await decode(engine, uploads, modality)
     known = [dataclasses.replace(everywhere, label=label) for label in labels]
-    candidates = await _candidates(engine, uploads, ids, known, decoded, modality)
-    outcomes = decoded.keep(await engine.write(add, catalogue, candidates))
-
-    def result(upload: Upload, place: int) -> Added:
-        return Added(name=upload.name, created=outcomes[place].created, item=item_answer(outcomes[place].item))
-
-    response.status_code = 201 if any(outcome.created for outcome in outcomes) else 200
-    return AddAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Added, result))
+    fields = (modality, ids, labels, tags, metadata or "")
+    mark = await mark_of(engine, request, idempotency_key, uploads, fields)
+    async with once(engine, catalogue.receipts, mark) as earlier:
+        if earlier is not None:
+            answer = AddAnswer.model_validate_json(earlier)
+            response.headers[REPLAYED] = "true"
+        else:
+            decoded = await decode(engine, uploads, modality)
+            candidates = await _candidates(engine, uploads, ids, known, decoded, modality)
+            answer = await engine.write(_add, engine, candidates, uploads, decoded, mark)
+    response.status_code = 201 if any(result.created for result in answer.results) else 200
+    return answer
 
 
 @router.put(
@@ -152,6 +166,22 @@ async def put_item(
 async def delete_item(engine: EngineDependency, id: Id) -> None:
     """No search finds it any more; content that the catalogue keeps goes with the last item that has it."""
     await engine.write(delete, _writable(engine), id)
+
+
+def _add(
+    engine: Engine, candidates: Sequence[Candidate], uploads: Sequence[Upload], decoded: Decoded, mark: Mark | None
+) -> AddAnswer:
+    """Put in what is new, and keep what is answered: both are done, also where the client has gone meanwhile."""
+    catalogue = catalogue_of(engine)
+    outcomes = decoded.keep(add(catalogue, candidates))
+
+    def result(upload: Upload, place: int) -> Added:
+        return Added(name=upload.name, created=outcomes[place].created, item=item_answer(outcomes[place].item))
+
+    answer = AddAnswer(model=engine.embedder.bundle.name, results=decoded.results(uploads, Added, result))
+    if mark is not None:
+        mark.keep(catalogue.receipts, answer.model_dump_json(exclude_unset=True))
+    return answer
 
 
 def _writable(engine: Engine) -> Catalogue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ class Request(Generic[T]):
     parameters: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
     files: list[tuple[str, tuple[str, bytes]]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
         """For `httpx.Client.request` and `httpx.AsyncClient.request`."""
@@ -40,6 +42,8 @@ class Request(Generic[T]):
             arguments["data"] = self.fields
         if self.files:
             arguments["files"] = self.files
+        if self.headers:
+            arguments["headers"] = self.headers
         return arguments
 
     def result(self, answer: httpx.Response) -> T:
@@ -81,11 +85,12 @@ def embed(image: Files, sound: Files, include: str, windows: bool) -> Request[li
 def add(
     image: Files, sound: Files, id: Texts, label: Texts, tags: Sequence[str], metadata: Mapping[str, Any] | None
 ) -> Request[list[Added]]:
-    """Files as items."""
+    """Files as items; sent again with the same key, they are added once."""
     fields: dict[str, Any] = {"id": _several(id), "label": _several(label), "tags": list(tags)}
     if metadata is not None:
         fields["metadata"] = json.dumps(metadata)
-    return Request("POST", "/v1/items", _results(Added), fields=fields, files=_parts(image, sound))
+    key = {"Idempotency-Key": f'"{uuid.uuid4()}"'}
+    return Request("POST", "/v1/items", _results(Added), fields=fields, files=_parts(image, sound), headers=key)
 
 
 def replace(

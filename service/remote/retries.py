@@ -1,4 +1,4 @@
-"""When to ask again: after a 429 or 503, later each time, and not before the service says."""
+"""When to ask again: after a 429 or 503, or while the same is under way; later each time, and when the service says."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Retries:
             answer: the last one.
             done: how often it was sent again already.
         """
-        if answer.status_code not in AGAIN or done >= self.times:
+        if not _again(answer) or done >= self.times:
             return None
         asked = retry_after(answer)
         if asked > self.longest:
@@ -43,6 +43,11 @@ class Retries:
         # all who were refused together must not come again together
         jitter = random.uniform(0, min(self.longest, self.first * 2**done))
         return min(self.longest, asked + jitter)
+
+
+def _again(answer: httpx.Response) -> bool:
+    # a 409 that says when to come again: what was sent before is under way still
+    return answer.status_code in AGAIN or (answer.status_code == 409 and "retry-after" in answer.headers)
 
 
 def retry_after(answer: httpx.Response) -> float:
