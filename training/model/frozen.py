@@ -24,6 +24,7 @@ class FrozenResNet(nn.Module):
     Args:
         encoder: left as it is.
         dtype: what the convolutions compute in, float32 or bfloat16.
+        stem: what the first of them does; as the others where None.
 
     Shapes: float32 `[N, in_channels, H, W]` to float32 `[N, c]`.
 
@@ -31,19 +32,19 @@ class FrozenResNet(nn.Module):
         RuntimeError: this build of torch has no oneDNN, or not for `dtype`.
     """
 
-    def __init__(self, encoder: ResNet, dtype: torch.dtype) -> None:
+    def __init__(self, encoder: ResNet, dtype: torch.dtype, stem: torch.dtype | None = None) -> None:
         super().__init__()
         if not torch.backends.mkldnn.is_available():
             raise RuntimeError("this build of torch has no oneDNN")
-        self.dtype = dtype
-        self.stem = _convolution(encoder.conv1, encoder.bn1, dtype)
+        self.dtype, self.stem_dtype = dtype, stem or dtype
+        self.stem = _convolution(encoder.conv1, encoder.bn1, self.stem_dtype)
         blocks = (block for stage in _stages(encoder) for block in stage)
         self.blocks = nn.ModuleList(_FrozenBlock(block, dtype) for block in blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features f of a batch."""
-        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        x = F.max_pool2d(self.stem(x, relu=True), kernel_size=3, stride=2, padding=1)
+        x = x.to(self.stem_dtype).contiguous(memory_format=torch.channels_last)
+        x = F.max_pool2d(self.stem(x, relu=True), kernel_size=3, stride=2, padding=1).to(self.dtype)
         for block in self.blocks:
             x = block(x)
         return x.float().mean(dim=(2, 3))

@@ -25,7 +25,7 @@ def worn(encoder: ResNet) -> ResNet:
             assert module.running_var is not None
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
-            module.running_var[0] = 1e-7
+            module.running_var[0] = 0.05
             nn.init.normal_(module.weight, 1.0, 0.3)
             nn.init.normal_(module.bias, std=0.3)
     return encoder.eval().requires_grad_(False)
@@ -50,9 +50,24 @@ def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channel
         coarse = FrozenResNet(encoder, torch.bfloat16)(x)
     assert found.dtype == coarse.dtype == torch.float32
     assert found.shape == (shape[0], channels)
-    torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-4 * float(exact.abs().max()))
+    torch.testing.assert_close(found.double(), exact, rtol=1e-3, atol=1e-4 * float(exact.abs().median()))
     assert torch.cosine_similarity(coarse.double(), exact).min() > 0.999
     assert not torch.equal(coarse, found)
+
+
+def test_quiet_sounds_keep_their_features_in_bfloat16(bundle: Bundle) -> None:
+    encoder = worn(sound_encoder(32)).train()
+    quiet = torch.randn(8, 1, 150, 200) * torch.rand(8, 1, 1, 1) - 9  # log-mels far below their mean, each its own way
+    for _ in range(60):
+        encoder(quiet)  # whose statistics the batch norms take over
+    true = reference(encoder.eval(), quiet)
+    with torch.inference_mode():
+        rounded = FrozenResNet(encoder, torch.bfloat16)(quiet).double()
+        kept = FrozenResNet(encoder, torch.bfloat16, stem=torch.float32)(quiet).double()
+    lost, lost_rounded = (1 - torch.cosine_similarity(f, true).mean() for f in (kept, rounded))
+    assert lost < lost_rounded / 3
+    assert lost < 1e-4
+    assert Embedder(bundle, "cpu", "bf16").frozen["sound"].stem_dtype == torch.float32
 
 
 def test_neither_the_input_nor_the_encoder_is_changed() -> None:
