@@ -215,7 +215,7 @@ class Embedder:
     def _freeze(self) -> None:
         try:
             self.frozen["image"] = FrozenResNet(self.model.image_encoder, self.dtype)
-            # quiet bands of a log-mel are large numbers that the first bias takes back; bfloat16 rounds away what is left
+            # quiet bands of a log-mel are large numbers that the first bias takes back: bfloat16 would round the rest
             self.frozen["sound"] = FrozenResNet(self.model.sound_encoder, self.dtype, stem=torch.float32)
         except (RuntimeError, AttributeError) as error:  # no oneDNN here, or one without these operations
             self.frozen.clear()
