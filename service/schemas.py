@@ -305,6 +305,7 @@ class ModelAnswer(Schema):
     window_seconds: float
     classes: dict[str, list[str]]
     catalogue: dict[str, int] | None
+    writable: bool = Field(description="Whether the catalogue takes changes, and from the key that was sent.")
     limits: dict[str, float]
     training: dict[str, Any]
 

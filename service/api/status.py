@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from service.api.uploads import engine_of
 from service.engine import Engine
@@ -62,8 +62,9 @@ async def metrics(engine: EngineDependency) -> Response:
 
 
 @router.get("/v1/model", summary="The model, the catalogue and the limits")
-async def model(engine: EngineDependency) -> ModelAnswer:
+async def model(engine: EngineDependency, request: Request) -> ModelAnswer:
     """What answers, and within which limits."""
+    key = getattr(request.state, "key", None)
     embedder = engine.embedder
     bundle, config = embedder.bundle, embedder.bundle.model.config
     preprocess = embedder.preprocessor.config
@@ -84,6 +85,7 @@ async def model(engine: EngineDependency) -> ModelAnswer:
         window_seconds=preprocess.window_seconds,
         classes={modality: list(embedder.labels(modality)) for modality in modalities},
         catalogue=counts,
+        writable=engine.catalogue is not None and engine.catalogue.writable and (key is None or key.allows("write")),
         limits={key: float(value) for key, value in dataclasses.asdict(engine.limits).items()},
         training=bundle.training,
     )

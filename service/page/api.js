@@ -79,7 +79,7 @@ async function send(path, file, modality, signal, fields = {}) {
   return result;
 }
 
-/** The model, the catalogue's counts, the limits. */
+/** The model, the catalogue's counts, whether this visitor may change it, the limits. */
 export const getModel = async () => (await ask("v1/model")).json();
 
 /** A page of the catalogue: items, and a cursor to the next where there is one. */
@@ -107,16 +107,6 @@ export const addItem = (file, modality, { label, tags }) => send("v1/items", fil
 
 /** Take an item out of the catalogue. */
 export const deleteItem = (id) => ask(`v1/items/${encodeURIComponent(id)}`, { method: "DELETE" });
-
-/** Whether the catalogue takes changes from this visitor; a change that changes nothing tells. */
-export async function isWritable() {
-  try {
-    await ask("v1/items/-", { method: "PUT" });
-  } catch (problem) {
-    return problem.kind === "invalid-request";
-  }
-  return true;
-}
 
 /** An item's content as a file. */
 export async function getFile(item, name, signal) {

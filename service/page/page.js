@@ -1,6 +1,6 @@
 // The page: takes a file, asks the service, shows what it found. A new question cancels the one before.
 
-import { getFile, getItems, getModel, isWritable, Problem, whenBusy } from "./api.js";
+import { getFile, getItems, getModel, Problem, whenBusy } from "./api.js";
 import { makeAddition } from "./addition.js";
 import { makeClasses } from "./classes.js";
 import { byId, count, element, nameOf, size } from "./dom.js";
@@ -18,7 +18,6 @@ const STEPS = [6, 12, 24, 64];
 const FORM_BYTES = 2048; // what a form adds to its file, generously
 
 let model = null;
-let writable = null; // not asked yet
 let question = null; // { file, modality, item }: what was asked last
 let k = 12;
 let running = new AbortController();
@@ -27,7 +26,7 @@ let narrowing = new AbortController(); // of a search with other filters for the
 const filters = makeFilters(() => question && refine());
 const classes = makeClasses((words) => say(words), (problem) => showProblem(problem));
 const offerAddition = makeAddition(changed);
-const finding = makeFinding({ ask: pivot, mayDelete: () => writable, deleted: removed });
+const finding = makeFinding({ ask: pivot, mayDelete: () => model.writable, deleted: removed });
 
 // -- the model ------------------------------------------------------------------------------------------------------
 
@@ -158,7 +157,7 @@ async function answer(signal) {
     showProblem(new Problem("Nothing to answer with", "This service has no catalogue and its model names no classes; it gives vectors only, through the API.", "note"));
   }
   say([...words, ...(best ? [`most likely ${best.label}`] : [])].join(", "));
-  if (model.catalogue && !item) offerIfWritable(signal);
+  if (!item) offerAddition(model.writable ? question : null);
 }
 
 const options = () => ({ k, filter: filters.filter(), catalogue: model.catalogue, most: model.limits?.k ?? Infinity });
@@ -185,11 +184,6 @@ function fail(problem) {
 }
 
 // -- the catalogue --------------------------------------------------------------------------------------------------
-
-async function offerIfWritable(signal) {
-  writable ??= await isWritable().catch(() => false);
-  if (!signal.aborted) offerAddition(writable ? question : null);
-}
 
 async function changed() {
   forget();

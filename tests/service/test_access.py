@@ -130,6 +130,8 @@ def test_what_needs_a_key_and_what_needs_none(
         for sent in (bearer(read), {"x-api-key": read}, {"authorization": f"bearer  {read}"}):
             assert client.get("/v1/key", headers=sent).json() == {"name": "web", "scopes": ["read"]}
         assert client.get("/v1/key", headers=bearer(write)).json() == {"name": "ops", "scopes": ["read", "write"]}
+        for secret, writable in ((read, False), (write, True)):
+            assert client.get("/v1/model", headers=bearer(secret)).json()["writable"] is writable
         assert client.post("/v1/embed", files=picture, headers=bearer(read)).status_code == 200
         for asked in ("POST /v1/items", "PUT /v1/items/a", "DELETE /v1/items/a", "POST /v1/admin/reload",
                       "PATCH /v1/items/a", "POST /v1/items/"):  # fmt: skip

@@ -90,6 +90,7 @@ def test_a_catalogue_that_is_only_read_is_not_changed(
     with serving(empty_catalogue) as http:
         assert http.post("/v1/items", files={"image": images[0]}, data={"id": "there"}).status_code == 201
     with serving(empty_catalogue, writable=False) as http:
+        assert http.get("/v1/model").json()["writable"] is False
         for answer in every_change(http, images[1]):
             assert "without --read-only" in problem(answer, 409, "read-only")
         unchanged(http, images[0])

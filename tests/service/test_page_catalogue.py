@@ -78,8 +78,7 @@ def test_delete(visit: Visit, shelf: httpx.Client, image: Path, images: list[byt
 def test_a_catalogue_that_may_only_be_read(visit: Visit, serving: Serving, catalogue_folder: Path, image: Path) -> None:
     with serving(catalogue_folder, writable=False) as client:
         page = visit(at=url_of(client))
-        with page.expect_response("**/v1/items/-"):
-            give(page, image)
+        give(page, image)
         wait_for_answer(page)
         page.locator("#pictures .tile").first.click()
         expect(page.locator("#viewer").get_by_role("button", name="Search with this one")).to_be_visible()
@@ -101,9 +100,7 @@ def test_a_real_key(
         samples = page.locator("#samples .tile")
         expect(samples).to_have_count(8)
         expect(samples.first.locator("img")).to_have_attribute("src", re.compile("^blob:"))
-        with page.expect_response("**/v1/items/-") as probed:
-            give(page, image)
-        assert probed.value.status == 403
+        give(page, image)
         wait_for_answer(page)
         play = page.locator("#sounds .play").first
         play.click()
