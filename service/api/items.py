@@ -39,6 +39,16 @@ _GUARD = {
 # What is served as itself; whatever else a catalogue says of a file, such as SVG, is only bytes.
 _MEDIA = re.compile(r"(image/(?!svg)|audio/|video/)[\w.+-]+")
 
+_FILE: dict[str, Any] = {"image/*": {}, "audio/*": {}, "video/*": {}, "application/octet-stream": {}}
+_RANGE = {
+    "name": "Range",
+    "in": "header",
+    "required": False,
+    "description": "Which bytes of it; without it the whole.",
+    "schema": {"type": "string"},
+    "example": "bytes=0-1023",
+}
+
 
 @router.get("", summary="Items, in the order in which they came")
 async def list_items(
@@ -64,10 +74,11 @@ async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     summary="An item's file",
     response_class=FileResponse,
     responses={
-        200: {"description": "The file as it is", "content": {"image/*": {}, "audio/*": {}, "video/*": {}}},
-        206: {"description": "The range of it that was asked for"},
+        200: {"description": "The file as it is", "content": _FILE},
+        206: {"description": "The range of it that was asked for", "content": {**_FILE, "multipart/byteranges": {}}},
         **problems(NOT_FOUND | {416: "The file has no such range"}),
     },
+    openapi_extra={"parameters": [_RANGE]},
 )
 async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
@@ -83,11 +94,14 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     response_class=Response,
     responses={
         200: {"description": "JPEG or PNG of at most 320 pixels", "content": {"image/jpeg": {}, "image/png": {}}},
+        304: {"description": "It is the one that `If-None-Match` names"},
         **problems(NOT_FOUND),
     },
 )
 async def get_thumbnail(
-    engine: EngineDependency, id: Id, if_none_match: Annotated[str, Header(include_in_schema=False)] = ""
+    engine: EngineDependency,
+    id: Id,
+    if_none_match: Annotated[str, Header(description="`ETag` of a picture that is there already.")] = "",
 ) -> Response:
     """The image scaled down, or the spectrogram of the sound: of the stretch that the item is."""
     item = await _find(engine, id)
