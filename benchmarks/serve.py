@@ -1,17 +1,23 @@
-"""How fast the service answers: beside a naive FastAPI server, LitServe where it is installed, and the ceiling.
+"""How fast the service answers: beside a naive FastAPI server, LitServe and BentoML, and the ceiling.
 
     python benchmarks/serve.py                       # a model of the paper's size with random weights
     python benchmarks/serve.py --bundle runs/demo/model --clients 1,16 --seconds 5 --json serve.json
 
-The ceiling is decoding on all cores and the model in batches of the best size, in one process, without HTTP. Every
-server answers the same requests (`POST /v1/embed`, one file, z comes back) from closed-loop clients, made by wrk, and
-has the cores to itself: the others are stopped meanwhile. Rounds are interleaved; the table gives medians.
+LitServe and BentoML need a virtual environment of their own, since BentoML holds other packages at older versions:
+
+    python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml
+    python benchmarks/serve.py --peers peers/bin/python
+
+The ceiling is decoding on all cores and the model in batches of the best size, in one process, without HTTP, while
+the load generator sends the same requests at that rate to a server that does nothing (Linux only, as wrk's delays
+are). Every server answers the same requests (`POST /v1/embed`, one file, z comes back) from closed-loop clients, made
+by wrk, and has the cores to itself: the others are stopped meanwhile. Rounds are interleaved, each with fresh servers
+and clients in ascending number; the table gives medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import os
@@ -30,6 +36,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +64,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--modality", choices=("image", "sound", "both"), default="both")
     parser.add_argument("--wrk", default="wrk", help="the load generator")
+    parser.add_argument("--peers", default=sys.executable, help="a Python that has litserve and bentoml installed")
     parser.add_argument("--json", type=Path, help="also write all that was measured here")
     arguments = parser.parse_args()
     if shutil.which(arguments.wrk) is None:
         parser.error(f"there is no {arguments.wrk}; install wrk (Debian: apt-get install wrk), or name it with --wrk")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end too
-    clients = [int(count) for count in arguments.clients.split(",")]
+    clients = sorted(int(count) for count in arguments.clients.split(","))
     modalities: list[Modality] = ["image", "sound"] if arguments.modality == "both" else [arguments.modality]
     with tempfile.TemporaryDirectory() as folder:
         bundle = arguments.bundle or make_bundle(Path(folder) / "bundle")
@@ -81,72 +89,107 @@ def measure(
     measured: list[dict[str, Any]] = []
     files: dict[Modality, list[bytes]] = {"image": pictures(), "sound": sounds()}
     bodies = {modality: write_bodies(folder, modality, files[modality]) for modality in modalities}
-    commands = {
-        "this service": ["-m", "service.cli", "serve", "--model", str(bundle), "--port", "{port}"],
-        "naive FastAPI": [str(SERVING / "naive.py"), str(bundle), "{port}"],
-    }
-    if importlib.util.find_spec("litserve"):
-        commands["LitServe"] = [str(SERVING / "lit.py"), str(bundle), "{port}"]
-    with ExitStack() as stack:
-        servers = {name: stack.enter_context(served(command)) for name, command in commands.items()}
-        for modality in modalities:
-            for number in range(arguments.rounds):
-                rate = ceiling(bundle, files[modality], modality, arguments.seconds)
-                measured.append({"name": "ceiling", "modality": modality, "clients": 0, "round": number, "rate": rate})
-                for count in clients:
-                    for name, (url, group) in servers.items():
-                        os.killpg(group, signal.SIGCONT)
-                        load(arguments.wrk, url, count, 1.0, bodies[modality])  # warm again
+    commands = find_commands(bundle, arguments.peers)
+    empty = [sys.executable, str(SERVING / "empty.py"), "{port}"]
+    for number in range(arguments.rounds):
+        with ExitStack() as stack:  # afresh: after a rush BentoML's batches wait too long for minutes
+            nothing = stack.enter_context(served(empty))
+            servers = {name: stack.enter_context(served(command)) for name, command in commands.items()}
+            for modality in modalities:
+                with going(nothing) as url:
+                    found = ceiling(bundle, files[modality], modality, arguments, url, bodies[modality])
+                measured.append({"name": "ceiling", "modality": modality, "clients": 0, "round": number, **found})
+                for count, (name, server) in product(clients, servers.items()):
+                    with going(server) as url:
+                        load(arguments.wrk, url, count, 2.0, bodies[modality])  # warm again
                         found = load(arguments.wrk, url, count, arguments.seconds, bodies[modality])
-                        os.killpg(group, signal.SIGSTOP)
-                        row = {"name": name, "modality": modality, "clients": count, "round": number, **found}
-                        measured.append(row)
-                        said = f"{modality} {count:>2} clients, round {number + 1}, {name}: {found['rate']:.1f}/s"
-                        print(said, file=sys.stderr, flush=True)
+                    measured.append({"name": name, "modality": modality, "clients": count, "round": number, **found})
+                    said = f"{modality} {count:>2} clients, round {number + 1}, {name}: {found['rate']:.1f}/s"
+                    print(said, file=sys.stderr, flush=True)
     return measured
 
 
-def load(wrk: str, url: str, clients: int, seconds: float, bodies: Sequence[Path]) -> dict[str, float]:
-    """What closed-loop clients get: requests a second that were answered with 2xx, and milliseconds."""
+def find_commands(bundle: Path, peers: str) -> dict[str, list[str]]:
+    """How each server is started; the port is filled in later. `peers` is the Python of those that may be missing."""
+    bento = ["-m", "bentoml", "serve", "bento:Embed", "--working-dir", str(SERVING), "--do-not-track"]
+    commands = {
+        "this service": [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--port", "{port}"],
+        "naive FastAPI": [sys.executable, str(SERVING / "naive.py"), str(bundle), "{port}"],
+        "LitServe": [peers, str(SERVING / "lit.py"), str(bundle), "{port}"],
+        "BentoML": [peers, *bento, "--arg", f"bundle={bundle.resolve()}", "--host", "127.0.0.1", "--port", "{port}"],
+    }
+    for name in ("LitServe", "BentoML"):
+        look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{name.lower()}') is None)"
+        if subprocess.run([peers, "-c", look]).returncode:
+            print(f"{name} is left out: {peers} has no {name.lower()}; see --peers", file=sys.stderr)
+            del commands[name]
+    return commands
+
+
+def load(
+    wrk: str, url: str, clients: int, seconds: float, bodies: Sequence[Path], rate: float = 0.0
+) -> dict[str, float]:
+    """What closed-loop clients get: requests a second that were answered with 2xx, and milliseconds.
+
+    With a rate they send so many requests a second between them, if the server answers as many.
+    """
     command = [wrk, "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s"]
     script = [str(SERVING / "post.lua"), f"{url}/v1/embed?include=z", "--"]
-    content = f"multipart/form-data; boundary={BOUNDARY}"
-    done = subprocess.run([*command, *script, content, *map(str, bodies)], capture_output=True, text=True, check=True)
+    content = [f"multipart/form-data; boundary={BOUNDARY}", str(rate)]
+    done = subprocess.run([*command, *script, *content, *map(str, bodies)], capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     found["rate"] = (found["requests"] - found["refused"]) / found["seconds"]
     return found
 
 
-def ceiling(bundle: Path, files: Sequence[bytes], modality: Modality, seconds: float) -> float:
-    """Files a second: decoded on a thread for each core while the model has a batch, at the best size of batch."""
+def ceiling(
+    bundle: Path,
+    files: Sequence[bytes],
+    modality: Modality,
+    arguments: argparse.Namespace,
+    url: str,
+    bodies: Sequence[Path],
+) -> dict[str, float]:
+    """Files a second at the best size of batch, while the server at `url`, which does nothing, gets as many."""
     embedder = Embedder(bundle)
+    seconds = arguments.seconds
+    alone = {size: in_process(embedder, files, modality, size, seconds / len(SIZES)) for size in SIZES}
+    best = max(alone, key=lambda size: alone[size])
+    rate = alone[best]
+    with ThreadPoolExecutor(1) as generator:
+        for _ in range(2):  # the second time at the rate that the first has left
+            sent = generator.submit(load, arguments.wrk, url, 16, seconds + 1.0, bodies, rate)
+            rate = in_process(embedder, files, modality, best, seconds)
+            received = sent.result()["rate"]
+    return {"rate": rate, "alone": alone[best], "batch": best, "sent": received}
+
+
+def in_process(embedder: Embedder, files: Sequence[bytes], modality: Modality, size: int, seconds: float) -> float:
+    """Files a second: decoded on a thread for each core while the model has a batch."""
     read = embedder.read_image if modality == "image" else embedder.read_sound
     embed = embedder.embed_images if modality == "image" else embedder.embed_sounds
-    best = 0.0
+    waiting: deque[Future[Any]] = deque()
+    done, place = -size, 0  # the first batch warms up
+    begin = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for size in SIZES:
-            waiting: deque[Future[Any]] = deque()
-            done, place = -size, 0  # the first batch warms up
-            begin = time.perf_counter()
-            while done < 0 or time.perf_counter() - begin < seconds / len(SIZES):
-                while len(waiting) < 3 * size:
-                    waiting.append(pool.submit(read, files[place % len(files)]))
-                    place += 1
-                embed([waiting.popleft().result() for _ in range(size)])
-                done += size
-                if done == 0:
-                    begin = time.perf_counter()
-            best = max(best, done / (time.perf_counter() - begin))
-    return best
+        while done < 0 or time.perf_counter() - begin < seconds:
+            while len(waiting) < 3 * size:
+                waiting.append(pool.submit(read, files[place % len(files)]))
+                place += 1
+            embed([waiting.popleft().result() for _ in range(size)])
+            done += size
+            if done == 0:
+                begin = time.perf_counter()
+        return done / (time.perf_counter() - begin)
 
 
 @contextmanager
 def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """A server in a process group of its own, stopped once it is ready; its address and its group."""
+    """A server, stopped once it is ready: its address and its process."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    full = [sys.executable, *(part.format(port=port) for part in command)]
+    full = [part.format(port=port) for part in command]
     places = filter(None, (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     with tempfile.TemporaryFile() as said:
@@ -162,17 +205,38 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
                         said.seek(0)
                         raise SystemExit(f"{' '.join(full)} has ended: {said.read().decode()[-2000:]}") from None
                     time.sleep(0.1)
-            os.killpg(process.pid, signal.SIGSTOP)
+            send(process.pid, signal.SIGSTOP)
             yield url, process.pid
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGCONT)
+                send(process.pid, signal.SIGCONT)
                 os.killpg(process.pid, signal.SIGINT)
                 try:
                     process.wait(30)
                 except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    send(process.pid, signal.SIGKILL)
                     process.wait()
+
+
+@contextmanager
+def going(server: tuple[str, int]) -> Iterator[str]:
+    """The address of a server that goes on meanwhile and is stopped again."""
+    url, process = server
+    send(process, signal.SIGCONT)
+    try:
+        yield url
+    finally:
+        send(process, signal.SIGSTOP)
+
+
+def send(process: int, number: signal.Signals) -> None:
+    """A signal to a process and to all that it started, whose groups may be others (those of BentoML's workers are)."""
+    started = [
+        int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()
+    ]
+    os.kill(process, number)
+    for child in started:
+        send(child, number)
 
 
 def make_bundle(folder: Path) -> Path:
@@ -226,7 +290,8 @@ def show(modality: Modality, clients: Sequence[int], measured: Sequence[dict[str
     """A table of medians."""
     rows = [row for row in measured if row["modality"] == modality]
     top = statistics.median(row["rate"] for row in rows if row["name"] == "ceiling")
-    print(f"\n{modality}s; ceiling {top:.1f}/s\n")
+    sent = statistics.median(row["sent"] for row in rows if row["name"] == "ceiling")
+    print(f"\n{modality}s; ceiling {top:.1f}/s, while {sent:.1f}/s went to the empty server\n")
     print("| clients | server | a second | of the ceiling | p50 ms | p99 ms | failed |")
     print("|--:|---|--:|--:|--:|--:|--:|")
     for count in clients:
