@@ -151,6 +151,9 @@ class Catalogue(Protocol):
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""
 
+    def labels(self, modality: Modality | None = None) -> dict[str, int]:
+        """The labels of the items of a modality, or of all, each with how many items have it."""
+
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:

@@ -194,6 +194,17 @@ class LocalCatalogue:
         with self.view():
             return {modality: len(self._neighbours[modality]) for modality in MODALITIES}
 
+    def labels(self, modality: Modality | None = None) -> dict[str, int]:
+        """As `Catalogue.labels`: one pass over the index of labels."""
+        of = MODALITIES if modality is None else (modality,)
+        with self.database.reading() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT label, count(*) FROM items WHERE label <> '' AND modality IN (?, ?) GROUP BY label",
+                    (of[0], of[-1]),
+                )
+            )
+
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:

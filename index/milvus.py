@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,6 +200,11 @@ class MilvusCatalogue:
     def count(self) -> dict[Modality, int]:
         """How many items of each modality there are."""
         return {modality: self._wire.count(modality) for modality in MODALITIES}
+
+    def labels(self, modality: Modality | None = None) -> dict[str, int]:
+        """As `Catalogue.labels`; Milvus counts no groups, so the labels of all items are read."""
+        there = ordered(self._wire, 0, None, MOST, ("id", "number", "label"))
+        return Counter(row["label"] for of, row in there if row["label"] and modality in (None, of))
 
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None

@@ -86,7 +86,9 @@ def rows(wire: Wire, condition: str, fields: Sequence[str] = KNOWN) -> list[Plac
     return [(modality, row) for modality in MODALITIES for row in wire.query(modality, condition, fields)]
 
 
-def ordered(wire: Wire, after: int, filter: Filter | None, most: int) -> Iterator[Placed]:
+def ordered(
+    wire: Wire, after: int, filter: Filter | None, most: int, fields: Sequence[str] = KNOWN
+) -> Iterator[Placed]:
     """Rows of both modalities that pass a filter and whose number is above `after`, by number.
 
     Milvus gives rows in no order of ours and only so many at once, so they are read from one range of numbers after the
@@ -105,7 +107,7 @@ def ordered(wire: Wire, after: int, filter: Filter | None, most: int) -> Iterato
             high = low + (high - low) // 2
             continue
         if count:
-            yield from sorted(rows(wire, within), key=place)
+            yield from sorted(rows(wire, within, fields), key=place)
         width = (high - low) * (4 if 4 * count <= most else 1)
         low, high = high, min(now, high + width) if high < now else LAST
 

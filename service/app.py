@@ -18,7 +18,7 @@ from service import problems
 from service.access.guard import HostGuard, KeyGuard
 from service.access.policy import Access
 from service.access.rate import Rates
-from service.api import admin, changes, embeddings, items, queries, searches, status
+from service.api import admin, changes, embeddings, items, labels, queries, searches, status
 from service.describe import describe_guards
 from service.engines import Engines, Leases, ReloadError
 from service.hangup import reload_on_hangup
@@ -82,7 +82,7 @@ def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
     )
     app.state.engines, app.state.origins = engines, access.origins
     problems.install(app)
-    for part in (queries, searches, embeddings, items, changes, status, admin):
+    for part in (queries, searches, embeddings, items, labels, changes, status, admin):
         app.include_router(part.router)
     _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)

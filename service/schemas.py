@@ -175,6 +175,20 @@ class ItemsAnswer(Schema):
     cursor: str | None = Field(default=None, description="Ask with it for the next page; null on the last.")
 
 
+class LabelCount(Schema):
+    """A label of the catalogue."""
+
+    label: str = Field(examples=["train"])
+    count: int = Field(description="How many items have it.", examples=[42])
+
+
+class LabelsAnswer(Schema):
+    """Labels, those of most items first."""
+
+    labels: list[LabelCount]
+    total: int = Field(description="How many labels there are.", examples=[10])
+
+
 class Added(Schema):
     """One file as an item; a file that failed carries `error` instead."""
 

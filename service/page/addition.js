@@ -2,7 +2,7 @@
 
 import { addItem, deleteItem } from "./api.js";
 import { byId, element } from "./dom.js";
-import { facets } from "./facets.js";
+import { labels as known } from "./facets.js";
 
 /** Set up the form; `changed()` when the catalogue has. */
 export function makeAddition(changed) {
@@ -14,7 +14,7 @@ export function makeAddition(changed) {
 
   box.addEventListener("toggle", async () => {
     if (!box.open) return;
-    const { labels } = await facets().catch(() => ({ labels: [] }));
+    const { labels } = await known().catch(() => ({ labels: [] }));
     byId("known-labels").replaceChildren(...labels.map((label) => element("option", { value: label })));
   });
 

@@ -85,6 +85,9 @@ export const getModel = async () => (await ask("v1/model")).json();
 /** A page of the catalogue: items, and a cursor to the next where there is one. */
 export const getItems = async (limit, cursor = "") => (await ask(`v1/items?${new URLSearchParams({ limit, ...(cursor && { cursor }) })}`)).json();
 
+/** The catalogue's labels with their counts, those of most items first, and in `total` how many labels there are. */
+export const getLabels = async (limit) => (await ask(`v1/labels?${new URLSearchParams({ limit })}`)).json();
+
 /**
  * Hits of one modality ("image" or "sound") for a file.
  *

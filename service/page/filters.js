@@ -1,7 +1,7 @@
 // Which items may be found: by label, tags and metadata.
 
 import { byId, element } from "./dom.js";
-import { facets } from "./facets.js";
+import { facets, labels } from "./facets.js";
 
 /** Set up the filters; `changed()` when the visitor has changed them. */
 export function makeFilters(changed) {
@@ -13,14 +13,18 @@ export function makeFilters(changed) {
   box.addEventListener("toggle", () => box.open && fill());
 
   async function fill() {
-    if (!body.children.length) body.replaceChildren(element("p", { class: "note" }, "Looking through the catalogue…"));
+    const waiting = element("p", { class: "note" }, "Looking through the catalogue…");
+    if (!body.children.length) body.replaceChildren(waiting);
     try {
-      const { labels, tags, fields, complete } = await facets();
-      const clear = element("button", { type: "button", class: "quiet", onclick: reset }, "Clear all");
-      body.replaceChildren(...[chips("Label", labels, chosen.labels), chips("Tags", tags, chosen.tags), ...fields.map(fieldRow)].filter(Boolean));
+      const named = await labels();
+      body.replaceChildren(...[chips("Label", named.labels, chosen.labels), waiting].filter(Boolean));
+      const { tags, fields, complete } = await facets();
+      if (!waiting.isConnected) return; // it is filled anew
+      waiting.replaceWith(...[chips("Tags", tags, chosen.tags), ...fields.map(fieldRow)].filter(Boolean));
       if (!body.children.length) body.append(element("p", { class: "note" }, "Its items have no labels, tags or fields that differ."));
-      else body.append(clear);
-      if (!complete) body.append(element("p", { class: "note" }, "The catalogue is large; what only its later items have is not listed."));
+      else body.append(element("button", { type: "button", class: "quiet", onclick: reset }, "Clear all"));
+      if (!named.complete) body.append(element("p", { class: "note" }, `It has many labels; the ${named.labels.length} most frequent are listed.`));
+      if (!complete) body.append(element("p", { class: "note" }, "The catalogue is large; tags and fields that only its later items have are not listed."));
     } catch (problem) {
       body.replaceChildren(element("p", { class: "note", role: "alert" }, problem.detail ?? problem.message));
     }

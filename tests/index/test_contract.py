@@ -75,6 +75,20 @@ def test_what_was_put_comes_back_whole(catalogue: Catalogue) -> None:
         catalogue.vectors(["a:image", "b"])
 
 
+def test_labels_are_counted(catalogue: Catalogue) -> None:
+    assert catalogue.labels() == {}
+    labels = ["dog", "cat", "dog", "", "dog", "'é\" 1", "DOG"]
+    items = [item(str(number), "sound" if number == 4 else "image", label) for number, label in enumerate(labels)]
+    catalogue.put(items, unit(len(items)))
+    assert catalogue.labels() == {"dog": 3, "cat": 1, "'é\" 1": 1, "DOG": 1}
+    assert catalogue.labels("image") == {"dog": 2, "cat": 1, "'é\" 1": 1, "DOG": 1}
+    assert catalogue.labels("sound") == {"dog": 1}
+    catalogue.update([item("1", "image", "dog")])
+    catalogue.delete(["4", "6"])
+    assert catalogue.labels() == {"dog": 3, "'é\" 1": 1}
+    assert catalogue.labels("sound") == {}
+
+
 def test_putting_an_id_again_replaces_it_keeps_its_birth_and_moves_it_to_the_end(catalogue: Catalogue) -> None:
     first, second = unit(2)
     catalogue.put([item("a"), item("b")], np.stack([first, second]))

@@ -98,6 +98,7 @@ DOCUMENTED: dict[str, set[str]] = {
     "GET /v1/models/{id}": {"404", "4XX"},
     "GET /v1/items": {"409", "422"},
     "POST /v1/items": {*QUERY_ERRORS, "507"},
+    "GET /v1/labels": {"409", "422"},
     "GET /v1/items/{id}": {"404", "409", "422"},
     "PUT /v1/items/{id}": {*QUERY_ERRORS, "404", "507"},
     "DELETE /v1/items/{id}": {"404", "409", "422", "507"},

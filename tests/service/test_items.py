@@ -65,3 +65,24 @@ def test_a_piece_of_a_sound_is_drawn_as_that_piece(
     assert second == sound_thumbnail(sound, start=0.7, duration=0.6)
     assert whole == sound_thumbnail(sound)
     assert len({first, second, whole}) == 3
+
+
+def test_labels_with_how_many_have_them(http: httpx.Client) -> None:
+    answer = http.get("/v1/labels").raise_for_status().json()
+    labels = [entry["label"] for entry in answer["labels"]]
+    assert labels == sorted(labels)
+    assert (len(labels), answer["total"]) == (10, 10)
+    assert {entry["count"] for entry in answer["labels"]} == {6}
+    images = http.get("/v1/labels", params={"modality": "image", "limit": 3}).json()
+    assert images == {"labels": [{"label": label, "count": 3} for label in labels[:3]], "total": 10}
+    for wrong in ({"modality": "video"}, {"limit": 0}, {"limit": 100_001}):
+        assert http.get("/v1/labels", params=wrong).json()["type"] == "urn:bma:problem:invalid-request"
+
+
+def test_the_labels_of_most_items_come_first(shelf: httpx.Client, images: list[bytes]) -> None:
+    assert shelf.get("/v1/labels").json() == {"labels": [], "total": 0}
+    files = [("image", (f"{number}.jpg", data)) for number, data in enumerate(images[:4])]
+    shelf.post("/v1/items", files=files, data={"label": ["ant", "dog", "dog", ""]}).raise_for_status()
+    dog, ant = {"label": "dog", "count": 2}, {"label": "ant", "count": 1}
+    assert shelf.get("/v1/labels").json() == {"labels": [dog, ant], "total": 2}
+    assert shelf.get("/v1/labels?limit=1").json() == {"labels": [dog], "total": 2}

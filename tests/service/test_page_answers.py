@@ -121,6 +121,26 @@ def test_filters_by_tag_and_field(visit: Visit, sound: Path) -> None:
     expect(page.locator("#filters .sum")).to_have_text("3 chosen")
 
 
+def test_labels_are_offered_before_items_are_read(visit: Visit, sound: Path) -> None:
+    held: list[Route] = []
+    named = {"labels": [{"label": label, "count": 1} for label in ("zebra", "ant")], "total": 900}
+    page = visit()
+    page.route("**/v1/labels?*", lambda route: route.fulfill(json=named))
+    page.route("**/v1/items?limit=1000*", lambda route: held.append(route))
+    give(page, sound)
+    wait_for_answer(page)
+    page.locator("#filters summary").click()
+    chips = page.locator("#filters .chips label")
+    expect(chips).to_have_text(["ant", "zebra"])
+    expect(page.locator("#filters .note")).to_have_text("Looking through the catalogue…")
+    page.get_by_role("checkbox", name="zebra").check()
+    held.pop().continue_()
+    expect(page.locator("#filters .note")).to_have_text("It has many labels; the 2 most frequent are listed.")
+    expect(page.get_by_role("checkbox", name="zebra")).to_be_checked()
+    page.locator("#addition summary").click()
+    expect(page.locator("#known-labels option")).to_have_count(2)
+
+
 def test_labels_that_nobody_trained(visit: Visit, image: Path) -> None:
     page = visit()
     give(page, image)

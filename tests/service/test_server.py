@@ -227,6 +227,8 @@ def test_without_a_catalogue_it_embeds_and_says_why_it_can_not_search(
     with serve("--model", bare) as server, httpx.Client(base_url=server.url, timeout=60) as client:
         assert client.post("/v1/embed", files=files).status_code == 200
         assert client.get("/v1/model").json()["catalogue"] is None
+        assert client.get("/v1/model").json()["writable"] is False
+        assert client.get("/v1/labels").json()["type"] == "urn:bma:problem:no-catalogue"
         assert client.get("/v1/model").json()["classes"] == {"image": [], "sound": []}
         for path in ("/v1/search/images", "/v1/search/sounds"):
             answer = client.post(path, files=files)
