@@ -8,11 +8,11 @@ LitServe and BentoML need a virtual environment of their own, since BentoML hold
     python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml
     python benchmarks/serve.py --peers peers/bin/python
 
-The ceiling is decoding on all cores and the model in batches of the best size, in one process, without HTTP, while
-the load generator sends the same requests at that rate to a server that does nothing (Linux only, as wrk's delays
-are). Every server answers the same requests (`POST /v1/embed`, one file, z comes back) from closed-loop clients, made
-by wrk, and has the cores to itself: the others are stopped meanwhile. Rounds are interleaved, each with fresh servers
-and clients in ascending number; the table gives medians.
+The ceiling is decoding on all cores and the model in batches of the best size, one at a time or one for each core,
+whichever is faster, in one process, without HTTP, while the load generator sends the same requests at that rate to a
+server that does nothing (Linux only, as wrk's delays are). Every server answers the same requests (`POST /v1/embed`,
+one file, z comes back) from closed-loop clients, made by wrk, and has the cores to itself: the others are stopped
+meanwhile. Rounds are interleaved, each with fresh servers and clients in ascending number; the table gives medians.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from PIL import Image
 
 from training.model.bundle import Bundle
 from training.model.config import ModelConfig, PreprocessConfig
+from training.model.device import set_threads
 from training.model.embedder import Embedder
 from training.model.memory import Modality
 from training.model.network import BMAModel
@@ -150,37 +151,45 @@ def ceiling(
     url: str,
     bodies: Sequence[Path],
 ) -> dict[str, float]:
-    """Files a second at the best size of batch, while the server at `url`, which does nothing, gets as many."""
+    """Files a second with the best batches, while the server at `url`, which does nothing, gets as many."""
     embedder = Embedder(bundle)
     seconds = arguments.seconds
-    alone = {size: in_process(embedder, files, modality, size, seconds / len(SIZES)) for size in SIZES}
-    best = max(alone, key=lambda size: alone[size])
+    shapes = list(product(SIZES, sorted({1, os.cpu_count() or 1})))
+    alone = {shape: in_process(embedder, files, modality, *shape, seconds / len(SIZES)) for shape in shapes}
+    best = max(alone, key=lambda shape: alone[shape])
     rate = alone[best]
     with ThreadPoolExecutor(1) as generator:
         for _ in range(2):  # the second time at the rate that the first has left
             sent = generator.submit(load, arguments.wrk, url, 16, seconds + 1.0, bodies, rate)
-            rate = in_process(embedder, files, modality, best, seconds)
+            rate = in_process(embedder, files, modality, *best, seconds)
             received = sent.result()["rate"]
-    return {"rate": rate, "alone": alone[best], "batch": best, "sent": received}
+    return {"rate": rate, "alone": alone[best], "batch": best[0], "lanes": best[1], "sent": received}
 
 
-def in_process(embedder: Embedder, files: Sequence[bytes], modality: Modality, size: int, seconds: float) -> float:
-    """Files a second: decoded on a thread for each core while the model has a batch."""
+def in_process(
+    embedder: Embedder, files: Sequence[bytes], modality: Modality, size: int, lanes: int, seconds: float
+) -> float:
+    """Files a second: decoded on a thread for each core, and so many batches at once that share the cores."""
     read = embedder.read_image if modality == "image" else embedder.read_sound
-    embed = embedder.embed_images if modality == "image" else embedder.embed_sounds
-    waiting: deque[Future[Any]] = deque()
-    done, place = -size, 0  # the first batch warms up
-    begin = time.perf_counter()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+    def lane() -> tuple[int, float]:
+        set_threads(max(1, (os.cpu_count() or 1) // lanes))
+        waiting: deque[Future[Any]] = deque()
+        done, place = -size, 0  # the first batch warms up
+        begin = time.perf_counter()
         while done < 0 or time.perf_counter() - begin < seconds:
             while len(waiting) < 3 * size:
                 waiting.append(pool.submit(read, files[place % len(files)]))
                 place += 1
-            embed([waiting.popleft().result() for _ in range(size)])
+            embedder.embed_packed([waiting.popleft().result() for _ in range(size)], modality)
             done += size
             if done == 0:
                 begin = time.perf_counter()
-        return done / (time.perf_counter() - begin)
+        return done, time.perf_counter() - begin
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, ThreadPoolExecutor(lanes) as workers:
+        results = [worker.result() for worker in [workers.submit(lane) for _ in range(lanes)]]
+    return sum(done / took for done, took in results)
 
 
 @contextmanager
