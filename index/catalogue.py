@@ -154,6 +154,9 @@ class Catalogue(Protocol):
     def labels(self, modality: Modality | None = None) -> dict[str, int]:
         """The labels of the items of a modality, or of all, each with how many items have it."""
 
+    def changes(self) -> int | None:
+        """A number that is another after every change, by whichever process; None where that can't be told."""
+
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:

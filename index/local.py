@@ -205,6 +205,11 @@ class LocalCatalogue:
                 )
             )
 
+    def changes(self) -> int:
+        """As `Catalogue.changes`."""
+        with self.database.reading() as connection:
+            return position(connection).change
+
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:

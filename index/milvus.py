@@ -206,6 +206,9 @@ class MilvusCatalogue:
         there = ordered(self._wire, 0, None, MOST, ("id", "number", "label"))
         return Counter(row["label"] for of, row in there if row["label"] and modality in (None, of))
 
+    def changes(self) -> None:
+        """As `Catalogue.changes`: Milvus does not tell a client of the changes of others."""
+
     def search(
         self, vectors: npt.NDArray[np.float32], modality: Modality, k: int, filter: Filter | None = None
     ) -> Hits:

@@ -23,7 +23,11 @@ EACH = 500  # items of a modality that make a label's prototype: the first that 
 LOOKED_AT = 10_000  # items of a label that are looked at to find them
 ALL = 50_000  # items that are looked at to find every label
 LABELS = 256  # that a request may name
-FRESH = 1.0  # seconds for which prototypes are kept, or ten times what it took to make them, whichever is longer
+FRESH = 1.0  # seconds for which prototypes are kept where a catalogue can't tell that it has changed
+REST = (
+    10  # times as long as it took to make them prototypes are kept at least, so that changes can't keep a service busy
+)
+KEPT = 64  # prototypes of different questions
 
 Kind = Literal["image", "sound", "both"]
 Floats = npt.NDArray[np.float32]
@@ -50,8 +54,17 @@ class Prototypes:
         return shares
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Prototypes with the change of the catalogue that they are of, and until when they are good whatever changes."""
+
+    prototypes: Prototypes
+    change: int | None
+    until: float
+
+
 class Shelf:
-    """Prototypes of a catalogue's labels, kept for a moment so that many requests do not each read the catalogue.
+    """Prototypes of a catalogue's labels, kept until it changes so that many requests do not each read the catalogue.
 
     Safe to use from many threads.
 
@@ -62,7 +75,7 @@ class Shelf:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._lock = threading.Lock()
-        self._kept: dict[tuple[tuple[str, ...], Kind], tuple[float, Prototypes]] = {}
+        self._kept: dict[tuple[tuple[str, ...], Kind], Kept] = {}  # the last that was asked for comes last
 
     def prototypes(self, labels: Sequence[str], kind: Kind) -> Prototypes:
         """The prototypes of some labels, or with `*` among them of all that have items of this kind.
@@ -72,13 +85,16 @@ class Shelf:
         """
         key = (tuple(labels), kind)
         with self._lock:  # so that the same is not made twice at once
-            begun = time.monotonic()
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > begun}
-            if key not in self._kept:
-                made = self._make(labels, kind)
-                now = time.monotonic()
-                self._kept[key] = now + max(FRESH, 10 * (now - begun)), made
-            return self._kept[key][1]
+            change, begun = self.catalogue.changes(), time.monotonic()
+            kept = self._kept.pop(key, None)
+            if kept is None or (begun >= kept.until and (change is None or change != kept.change)):
+                made, now = self._make(labels, kind), time.monotonic()
+                rest = max(REST * (now - begun), FRESH if change is None else 0)
+                kept = Kept(made, change, now + rest)
+            self._kept[key] = kept
+            if len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
+            return kept.prototypes
 
     def _make(self, labels: Sequence[str], kind: Kind) -> Prototypes:
         wanted: tuple[Modality, ...] = MODALITIES if kind == "both" else (kind,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,23 @@ def test_what_was_put_comes_back_whole(catalogue: Catalogue) -> None:
     assert catalogue.vectors(["a:image"]).tobytes() == unit(1).tobytes()
     with pytest.raises(CatalogueError, match="there is no item b"):
         catalogue.vectors(["a:image", "b"])
+
+
+def test_every_change_is_told_to_readers_where_it_can_be(catalogue: Store) -> None:
+    with closing(reader(catalogue)) as other:
+        seen = [other.changes()]
+        if seen == [None]:
+            assert isinstance(catalogue, MilvusCatalogue)
+            return
+        catalogue.put([item("a"), item("b")], unit(2))
+        seen.append(other.changes())
+        assert other.changes() == seen[-1]
+        catalogue.update([item("a", label="dog")])
+        seen.append(other.changes())
+        catalogue.delete(["b"])
+        seen.append(other.changes())
+        assert len(set(seen)) == 4
+        assert catalogue.changes() == seen[-1]
 
 
 def test_labels_are_counted(catalogue: Catalogue) -> None:
