@@ -24,14 +24,13 @@ LOOKED_AT = 10_000  # items of a label that are looked at to find them
 ALL = 50_000  # items that are looked at to find every label
 LABELS = 256  # that a request may name
 FRESH = 1.0  # seconds for which prototypes are kept where a catalogue can't tell that it has changed
-REST = (
-    10  # times as long as it took to make them prototypes are kept at least, so that changes can't keep a service busy
-)
+REST = 10  # times as long as it took to make prototypes they are kept, whatever changes, so that changes cost little
 KEPT = 64  # prototypes of different questions
 
 Kind = Literal["image", "sound", "both"]
 Floats = npt.NDArray[np.float32]
 Ids = dict[Modality, list[str]]
+Question = tuple[tuple[str, ...], Kind]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Shelf:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._lock = threading.Lock()
-        self._kept: dict[tuple[tuple[str, ...], Kind], Kept] = {}  # the last that was asked for comes last
+        self._kept: dict[Question, Kept] = {}  # the last that was asked for comes last
 
     def prototypes(self, labels: Sequence[str], kind: Kind) -> Prototypes:
         """The prototypes of some labels, or with `*` among them of all that have items of this kind.
@@ -83,7 +82,7 @@ class Shelf:
         Raises:
             Problem: a label has no items, or there are too many labels.
         """
-        key = (tuple(labels), kind)
+        key: Question = (("*",) if "*" in labels else tuple(labels), kind)
         with self._lock:  # so that the same is not made twice at once
             change, begun = self.catalogue.changes(), time.monotonic()
             kept = self._kept.pop(key, None)
