@@ -42,8 +42,9 @@ def opened(source: Source, name: str, otherwise: str) -> Iterator[Any]:
         try:
             # the whitelists keep a crafted upload from making FFmpeg open other files or addresses
             options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
-            if stream.read(4) == b"RIFF":  # the header says it all; FFmpeg would decode 5 MB to learn the same
-                options["probesize"] = "32768"
+            if stream.read(4) == b"RIFF":
+                # the header says it all; FFmpeg would decode 5 MB to learn the same, and give what follows in 4 kB
+                options |= {"probesize": "4096", "max_size": "16384"}
             stream.seek(0)
             container = av.open(nameless(stream), mode="r", options=options, metadata_errors="ignore")
         except MemoryError:
