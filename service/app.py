@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
@@ -26,6 +26,9 @@ from service.intake import Intake
 from service.logs import RequestLog
 from service.pipeline.entrance import Entrance
 from service.pipeline.gate import Gate
+
+if TYPE_CHECKING:  # an extra
+    from service.tracing import Tracing
 
 PAGE = Path(__file__).parent / "page"
 SWAGGER = ("fastapi_offline", "static")  # a package with Swagger UI's files, so that /docs needs no CDN
@@ -47,12 +50,13 @@ _DOCS_POLICY = {
 log = logging.getLogger("bma.service")
 
 
-def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
+def create_app(engines: Engines, access: Access | None = None, tracing: Tracing | None = None) -> ASGIApp:
     """The whole application.
 
     Args:
         engines: the engine that answers, by whose limits what comes in is bounded.
         access: who may ask; without it everyone who reaches the service.
+        tracing: traces the requests; without it none are.
     """
     access = access or Access()
 
@@ -79,6 +83,7 @@ def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own, which tell paths and query strings
     )
     app.state.engines, app.state.origins = engines, access.origins
     problems.install(app)
@@ -88,10 +93,10 @@ def create_app(engines: Engines, access: Access | None = None) -> ASGIApp:
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)
     app.mount("/page", _PageFiles(directory=PAGE, packages=[SWAGGER]))
     describe_guards(app)
-    return _guarded(app, engines, access)
+    return _guarded(app, engines, access, tracing)
 
 
-def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
+def _guarded(app: FastAPI, engines: Engines, access: Access, tracing: Tracing | None) -> ASGIApp:
     """The guards around an application; the last one here is the first to see a request."""
     guarded: ASGIApp = Intake(Leases(app, engines), engines.current.limits)
     guarded = Gate(guarded, lambda: engines.current.capacity, lambda: engines.current.metrics)
@@ -119,7 +124,8 @@ def _guarded(app: FastAPI, engines: Engines, access: Access) -> ASGIApp:
         return [*app.openapi()["paths"], "/page/{file:path}"]
 
     guarded = Entrance(guarded, lambda: engines.current.capacity, lambda: engines.current.metrics, templates)
-    return RequestLog(guarded, templates)
+    guarded = RequestLog(guarded, templates)
+    return guarded if tracing is None else tracing.around(guarded, templates)
 
 
 def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:

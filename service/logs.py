@@ -24,11 +24,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.keys import PREFIX
 from service.pipeline.templates import Templates
+from service.pipeline.trace import trace
 
 Style = Literal["text", "json"]
 WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
 PATIENCE = 5.0  # seconds, for the last lines
 _SANE = re.compile(rf"(?!.*{PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")  # a key in the wrong header is not told on
+_IDS = ("request", "trace")  # by which lines find each other
 
 _request: ContextVar[str] = ContextVar("request", default="")
 _log = logging.getLogger("bma.request")
@@ -122,8 +124,9 @@ class _Waiting(logging.handlers.QueueHandler):
     """Hands lines over without ever waiting for who writes them."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The line as it will be, made where the request's id is known."""
+        """The line as it will be, made where the request's id is known, and its trace's."""
         record.request = _request.get()
+        record.trace = traced.id if (traced := trace.get()) is not None else ""
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -153,7 +156,7 @@ class _Writer(logging.handlers.QueueListener):
 
 
 class _Json(logging.Formatter):
-    """A JSON object a line: time, level, logger, message, request, and what else the line is about."""
+    """A JSON object a line: time, level, logger, message, request, trace, and what else the line is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -163,8 +166,9 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request := getattr(record, "request", ""):
-            entry["request"] = request
+        for name in _IDS:
+            if id := getattr(record, name, ""):
+                entry[name] = id
         entry.update(getattr(record, "fields", {}))
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
@@ -180,9 +184,8 @@ class _Text(logging.Formatter):
         said = " ".join(f"{name}={value}" for name, value in fields.items())
         message = said if record.name == _log.name else " ".join(filter(None, (record.getMessage(), said)))
         message = "".join(character if character.isprintable() else "?" for character in message)
-        request = getattr(record, "request", "")
-        parts = [_when(record), record.levelname, f"{record.name}:", message, f"request={request}" if request else ""]
-        line = " ".join(filter(None, parts))
+        ids = [f"{name}={id}" for name in _IDS if (id := getattr(record, name, ""))]
+        line = " ".join(filter(None, [_when(record), record.levelname, f"{record.name}:", message, *ids]))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -8,6 +8,8 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -21,7 +23,10 @@ from service.engines import Engines
 from service.hangup import loading_through_hangups
 from service.loading import ServeError, Succession
 from service.logs import logging_to
-from service.settings import Settings
+from service.settings import Settings, traces_endpoint
+
+if TYPE_CHECKING:  # an extra
+    from service.tracing import Tracing
 
 log = logging.getLogger("bma.service")
 
@@ -40,9 +45,10 @@ def serve(settings: Settings) -> None:
         listen(settings.host, settings.port, settings.insecure or keys is not None) as listener,
         logging_to(style=settings.log),
         loading_through_hangups(),  # until there is something to load anew
+        _tracing() as tracing,  # within the log, which hears of it
     ):
         succession = Succession(settings, keys)
-        server = make_server(succession.first(), access_of(settings, keys), succession.next)
+        server = make_server(succession.first(), access_of(settings, keys), succession.next, tracing)
         gc.freeze()  # what is loaded stays, and to look through it stops every request while it lasts
         log.info("settings: %s", settings.shown())
         print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
@@ -67,7 +73,10 @@ def access_of(settings: Settings, keys: Keys | None) -> Access:
 
 
 def make_server(
-    engine: Engine, access: Access | None = None, reload: Callable[[Engine], Engine] | None = None
+    engine: Engine,
+    access: Access | None = None,
+    reload: Callable[[Engine], Engine] | None = None,
+    tracing: Tracing | None = None,
 ) -> uvicorn.Server:
     """A server that is not running yet.
 
@@ -75,9 +84,10 @@ def make_server(
         engine: answers; closed when the server ends.
         access: who may ask.
         reload: makes an engine's successor, see `service.engines.Engines`.
+        tracing: traces the requests.
     """
     config = uvicorn.Config(
-        create_app(Engines(engine, reload), access),
+        create_app(Engines(engine, reload), access, tracing),
         http=timed(AutoHTTPProtocol, engine.limits),
         log_config=None,
         log_level="warning",
@@ -121,6 +131,24 @@ def address(listener: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tracing() -> AbstractContextManager[Tracing | None]:
+    """Where OpenTelemetry's variables ask for traces, what sends them."""
+    endpoint = traces_endpoint()
+    if endpoint is None:
+        return nullcontext()
+    try:
+        from service.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise ServeError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT asks for traces and {error.name} is not installed; "
+            "say pip install 'bma-memory[otel]', or OTEL_SDK_DISABLED=true to serve without"
+        ) from None
+    try:
+        return Tracing(endpoint)
+    except ValueError as error:
+        raise ServeError(f"OpenTelemetry's variables can't be used ({' '.join(str(error).split())})") from None
 
 
 class _Terminated(BaseException):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_settings import (
@@ -122,6 +124,41 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None, sets: Sequ
     except ValidationError as error:
         raise BadSettings(_sentence(error.errors(include_url=False)[0])) from None
     return settings
+
+
+def traces_endpoint() -> str | None:
+    """Where a collector takes traces, by OpenTelemetry's own variables; None where they ask for none.
+
+    Raises:
+        BadSettings: the address or the protocol is none that traces can be sent by.
+    """
+
+    def said(name: str) -> str:
+        return os.environ.get(name, "").strip()
+
+    endpoint = said("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if not endpoint and (base := said("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        endpoint = f"{base.removesuffix('/')}/v1/traces"
+    off = said("OTEL_SDK_DISABLED").lower() == "true" or said("OTEL_TRACES_EXPORTER").lower() == "none"
+    if off or not endpoint:
+        return None
+    if not endpoint.lower().startswith(("http://", "https://")) or not _has_host(endpoint):
+        raise BadSettings("OTEL_EXPORTER_OTLP_ENDPOINT is not an HTTP address; write it like http://127.0.0.1:4318")
+    protocol = said("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or said("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    if protocol != "http/protobuf":
+        raise BadSettings(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol[:80]!r} and traces are sent by 'http/protobuf' alone; leave it "
+            "out, and name the collector's port for HTTP, 4318 as a rule"
+        )
+    return endpoint
+
+
+def _has_host(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        return False
 
 
 def _put(given: dict[str, Any], text: str) -> None:

@@ -77,6 +77,7 @@ def test_packages_import_nothing_by_themselves(file: str) -> None:
         ("from bma_memory import AsyncClient, Client", {"torch", "fastapi", "numpy", "faiss"}),
         ("from bma_memory import Embedder, load_bundle", {"fastapi", "faiss", "httpx"}),
         ("import index.stores, index.milvus", {"pymilvus", "grpc", "pandas"}),
+        ("import service.server", {"opentelemetry.sdk", "opentelemetry.exporter"}),
         ("import service.asking", {"torch", "PIL", "av", "numpy", "fastapi", "faiss"}),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from service.pipeline.trace import Trace, trace
 from training.model.memory import Modality
 
 Vectors = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # h [2c] and z [d] of a file
@@ -27,12 +28,14 @@ class Waiting:
         cost: of a batch's room: 1 for an image, its windows for a sound.
         since: when it came, by `time.perf_counter`.
         future: of its vectors.
+        trace: of its request, where that is traced.
     """
 
     packed: npt.NDArray[Any]
     cost: int = 1
     since: float = field(default_factory=time.perf_counter)
     future: Future[Vectors] = field(default_factory=Future)
+    trace: Trace | None = field(default_factory=trace.get)
 
 
 class Batcher:

@@ -171,7 +171,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - one of them may be at fault, and which is seen one by one
             log.warning("a batch of %d %ss has failed; each is run by itself", len(files), modality, exc_info=error)
             outcomes = [self._alone(file, modality) for file in files]
-        seconds = time.perf_counter() - begin
+        end = time.perf_counter()
+        seconds = end - begin
         self._metrics.stage_seconds.labels(NAME).observe(seconds)
         self._done(len(files), seconds / busy)
         problem = self._verdict(outcomes, modality)
@@ -181,6 +182,13 @@ class Executor:
                 file.future.set_exception(problem)
             else:
                 file.future.set_result(outcome)
+        failed = {file.trace for file, outcome in zip(files, outcomes, strict=True) if outcome is None}
+        first = {file.trace: file for file in reversed(files)}  # once of each request, however many files it has here
+        for trace, file in first.items():
+            if trace is not None:
+                trace.stage("queue", file.since, begin, modality=modality)
+                error = problem if trace in failed else None
+                trace.stage(NAME, begin, end, error, modality=modality, batch_items=len(files))
 
     def _alone(self, file: Waiting, modality: Modality) -> Vectors | None:
         try:

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from service.pipeline.health import Health
 from service.pipeline.metrics import Metrics
 from service.pipeline.ticket import Ticket, current
+from service.pipeline.trace import Trace, trace
 from service.problems import Problem, log
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class _Job:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     future: Future[Any] = field(default_factory=Future)
+    trace: Trace | None = field(default_factory=trace.get)
 
 
 class Stage:
@@ -164,13 +166,18 @@ class Stage:
         if not job.future.set_running_or_notify_cancel():
             return
         begin = time.perf_counter()
+        failed: Exception | None = None
         try:
             result = job.function(*job.arguments)
         except Exception as error:  # noqa: BLE001 - it is the caller's
+            failed = error
             job.future.set_exception(error)
         else:
             job.future.set_result(result)
-        self._seconds.observe(time.perf_counter() - begin)
+        end = time.perf_counter()
+        self._seconds.observe(end - begin)
+        if job.trace is not None:
+            job.trace.stage(self.name, begin, end, failed)
 
 
 async def before_deadline(waiter: Awaitable[T], ticket: Ticket, dropped: Counter) -> T:

@@ -11,12 +11,13 @@ import httpx
 from service.access.policy import Access
 from service.engine import Engine
 from service.server import address, listen, make_server
+from service.tracing import Tracing
 
 
 @contextmanager
-def served(engine: Engine, access: Access | None = None) -> Iterator[httpx.Client]:
+def served(engine: Engine, access: Access | None = None, tracing: Tracing | None = None) -> Iterator[httpx.Client]:
     """A client of an engine's service; the engine is closed with it."""
-    server = make_server(engine, access)
+    server = make_server(engine, access, tracing=tracing)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
