@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import signal
@@ -106,6 +107,85 @@ def children(collector: Collector, parent: Span) -> dict[str, list[Span]]:
             assert span.trace_id == parent.trace_id
             found.setdefault(span.name, []).append(span)
     return found
+
+
+def test_a_request_is_a_span_below_the_callers_with_its_stages_below_it(
+    collector: Collector,
+    serve: Serve,
+    bundle_folder: Path,
+    catalogue_folder: Path,
+    images: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    arguments = ("--model", bundle_folder, "--index", catalogue_folder, "--read-only", "--log", "json")
+    with serve(*arguments) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        files = [("image", ("my private holiday.jpg", image)) for image in images[:3]]
+        headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-request-id": "its-id"}
+        assert client.post("/v1/embed?include=z", files=files, headers=headers).status_code == 200
+        sought = client.post("/v1/search/sounds", files=files[:1], params={"k": 3}, headers={"traceparent": "nonsense"})
+        assert sought.status_code == 200
+        assert client.get("/v1/items/my-secret-item?cursor=secret").status_code == 404
+        assert client.get("/nowhere/my-secret-path").status_code == 404
+        broken = client.post("/v1/embed", files={"image": ("my private holiday.jpg", b"no picture")})
+        assert 400 <= broken.status_code < 500
+        server.process.send_signal(signal.SIGINT)
+        lines = [json.loads(line) for line in server.told().splitlines()]
+
+    (embed, *others) = sorted(collector.named("POST /v1/embed"), key=lambda span: span.start_time_unix_nano)
+    assert len(others) == 1
+    assert (embed.trace_id.hex(), embed.parent_span_id.hex()) == (TRACE, PARENT)
+    assert embed.kind == Span.SPAN_KIND_SERVER
+    port = int(server.url.rpartition(":")[2])
+    assert told(embed) == {
+        "http.request.method": "POST",
+        "http.route": "/v1/embed",
+        "http.response.status_code": 200,
+        "http.response.header.x-request-id": ["its-id"],
+        "url.scheme": "http",
+        "network.protocol.version": "1.1",
+        "server.address": "127.0.0.1",
+        "server.port": port,
+    }
+    stages = children(collector, embed)
+    assert set(stages) == {"decode", "queue", "model"}
+    assert len(stages["decode"]) == 3
+    assert sum(told(span)["bma.batch_items"] for span in stages["model"]) == 3
+    assert {told(span)["bma.modality"] for span in [*stages["queue"], *stages["model"]]} == {"image"}
+    for spans in stages.values():
+        for span in spans:
+            assert embed.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
+            assert span.start_time_unix_nano < embed.end_time_unix_nano
+    assert max(span.end_time_unix_nano for span in stages["queue"]) <= max(
+        span.start_time_unix_nano for span in stages["model"]
+    )
+
+    (search,) = collector.named("POST /v1/search/sounds")
+    assert search.parent_span_id == b""  # of a traceparent that is none
+    assert search.trace_id.hex() != TRACE
+    assert set(children(collector, search)) >= {"decode", "queue", "model", "search"}
+    (missing,) = collector.named("GET /v1/items/{id}")
+    assert told(missing)["http.response.status_code"] == 404
+    assert missing.status.code == Status.STATUS_CODE_UNSET  # the client's mistake
+    (nowhere,) = collector.named("GET")
+    assert "http.route" not in told(nowhere)
+
+    (line,) = [line for line in lines if line.get("request") == "its-id"]
+    assert line["trace"] == TRACE
+    assert {line["trace"] for line in lines if line["logger"] == "bma.request"} == {
+        span.trace_id.hex() for span in collector.spans
+    } | {line["trace"] for line in lines if line.get("path") == "/readyz"}
+    (name,) = {
+        pair.value.string_value
+        for request in collector.requests
+        for resource in request.resource_spans
+        for pair in resource.resource.attributes
+        if pair.key == "service.name"
+    }
+    assert name == "bma-memory"
+    sent = b"".join(collector.bodies)
+    for secret in (b"holiday", b"my-secret", b"cursor", b"include", b"no picture"):
+        assert secret not in sent
 
 
 def test_a_change_is_traced_and_its_key_is_not_told(
