@@ -28,6 +28,8 @@ from service.settings import Settings, traces_endpoint
 if TYPE_CHECKING:  # an extra
     from service.tracing import Tracing
 
+SWITCH = 0.0005  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
+
 log = logging.getLogger("bma.service")
 
 
@@ -49,6 +51,7 @@ def serve(settings: Settings) -> None:
     ):
         succession = Succession(settings, keys)
         server = make_server(succession.first(), access_of(settings, keys), succession.next, tracing)
+        sys.setswitchinterval(SWITCH)
         gc.freeze()  # what is loaded stays, and to look through it stops every request while it lasts
         log.info("settings: %s", settings.shown())
         print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
