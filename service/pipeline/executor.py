@@ -186,9 +186,9 @@ class Executor:
         first = {file.trace: file for file in reversed(files)}  # once of each request, however many files it has here
         for trace, file in first.items():
             if trace is not None:
+                why = problem if trace in failed else None
                 trace.stage("queue", file.since, begin, modality=modality)
-                error = problem if trace in failed else None
-                trace.stage(NAME, begin, end, error, modality=modality, batch_items=len(files))
+                trace.stage(NAME, begin, end, why, modality=modality, batch_items=len(files))
 
     def _alone(self, file: Waiting, modality: Modality) -> Vectors | None:
         try:
