@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--device", "cpu"]
 SOON = 120.0  # seconds after which a test has failed
 ON_TERMINAL = 'exec "$@" < "$0"'  # the first of a session to open a terminal has it from then on
 NOHUP = 'trap "" HUP; ' + ON_TERMINAL
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """SIGHUP is not ignored, even where the tests run under nohup; a process that is started inherits that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class Started:

@@ -47,7 +47,7 @@ class Served:
 
 @pytest.fixture
 def served(embedder: Embedder, catalogue_folder: Path) -> Iterator[Served]:
-    capacity = Capacity(batch_size=4, queue_items=3)
+    capacity = Capacity(batch_size=4, queue_items=3, lanes=1)
     engine = Engine(copy.copy(embedder), LocalCatalogue.open(catalogue_folder), Limits(), capacity)
     with serving.served(engine) as http:
         yield Served(engine, http)

@@ -63,7 +63,7 @@ def stage(metrics: Metrics, gate: Gate) -> Iterator[Stage]:
 @pytest.fixture
 def engine(embedder: Embedder, gate: Gate) -> Iterator[Engine]:
     own = copy.copy(embedder)  # whose methods the tests replace
-    engine = Engine(own, None, Limits(), Capacity(batch_size=4, queue_items=5, queue_bytes=2_000_000))
+    engine = Engine(own, None, Limits(), Capacity(batch_size=4, queue_items=5, queue_bytes=2_000_000, lanes=1))
     yield engine
     gate.opened.set()
     engine.close()
