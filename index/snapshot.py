@@ -80,22 +80,19 @@ class Snapshots:
         why)."""
         if not self._document(modality).exists():
             return None
-        try:
-            document = self.read(modality)
-            file = self.folder / document["file"]
-            with file.open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != document["sha256"]:
-                    raise ValueError(f"{file.name} is not as it was written")
-            recalls = {int(k): [(int(n), float(r)) for n, r in at] for k, at in document["curve"]["recalls"].items()}
-            return Neighbours(
-                faiss.read_index(str(file)),
-                Plan(**document["plan"]),
-                Position(**document["position"]),
-                Curve(document["curve"]["count"], recalls),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            _log.warning("the snapshot of %ss in %s can't be used (%s); making it anew", modality, self.folder, error)
-            return None
+        while True:
+            name = ""
+            try:
+                document = self.read(modality)
+                name = document["file"]
+                return self._made_of(document)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+                if name and self._now(modality) not in ("", name):
+                    continue  # a writer has saved another meanwhile, and removed this one
+                _log.warning(
+                    "the snapshot of %ss in %s can't be used (%s); making it anew", modality, self.folder, error
+                )
+                return None
 
     def read(self, modality: Modality) -> dict[str, Any]:
         """The document of a snapshot.
@@ -123,6 +120,26 @@ class Snapshots:
                 self._sweep(modality, self.read(modality)["file"])
             except (OSError, ValueError, KeyError):
                 self._sweep(modality, "")
+
+    def _made_of(self, document: dict[str, Any]) -> Neighbours:
+        file = self.folder / document["file"]
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != document["sha256"]:
+                raise ValueError(f"{file.name} is not as it was written")
+        recalls = {int(k): [(int(n), float(r)) for n, r in at] for k, at in document["curve"]["recalls"].items()}
+        return Neighbours(
+            faiss.read_index(str(file)),
+            Plan(**document["plan"]),
+            Position(**document["position"]),
+            Curve(document["curve"]["count"], recalls),
+        )
+
+    def _now(self, modality: Modality) -> str:
+        """The file that the document names by now, empty where it can't be told."""
+        try:
+            return str(self.read(modality)["file"])
+        except (OSError, ValueError, KeyError):
+            return ""
 
     def _document(self, modality: Modality) -> Path:
         return self.folder / f"{modality}.json"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from index.catalogue import CatalogueError, Item
+from index.catalogue import CatalogueError, Item, Modality
 from index.check import check
 from index.compact import compact
 from index.content import content_hash
 from index.database import DATABASE
 from index.local import LocalCatalogue
 from index.rebuild import rebuild
+from index.snapshot import Snapshots
 from index.tuning import Tuning
 
 D = 8
@@ -159,6 +161,31 @@ def test_rebuild_makes_the_filters_tables_anew(folder: Path) -> None:
     assert made["image"] == {"count": 600, "kind": "ivf-flat", "lists": made["image"]["lists"]}
     assert made["sound"] == {"count": 5, "kind": "flat", "lists": 0}
     assert check(folder) == []
+
+
+def test_a_snapshot_that_is_replaced_while_it_is_read_is_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = Snapshots(folder)
+    neighbours = writer.load("image")
+    assert neighbours is not None
+    read, documents = Snapshots.read, list[str]()
+
+    def overtaken(self: Snapshots, modality: Modality) -> dict[str, Any]:
+        document = read(self, modality)
+        if not documents:  # the writer saves another between the document and its file
+            documents.append(document["file"])
+            monkeypatch.setattr(Snapshots, "read", read)
+            writer.save("image", neighbours)
+            assert not (folder / "faiss" / document["file"]).exists()
+        return document
+
+    monkeypatch.setattr(Snapshots, "read", overtaken)
+    found = Snapshots(folder).load("image")
+    assert found is not None
+    assert found.position == neighbours.position
+    assert documents
+    assert caplog.text == ""
 
 
 def test_a_catalogue_that_is_open_for_writing_is_neither_compacted_nor_rebuilt(folder: Path) -> None:
