@@ -40,6 +40,8 @@ class FrozenResNet(nn.Module):
         self.stem = _convolution(encoder.conv1, encoder.bn1, self.stem_dtype)
         blocks = (block for stage in _stages(encoder) for block in stage)
         self.blocks = nn.ModuleList(_FrozenBlock(block, dtype) for block in blocks)
+        with torch.inference_mode():  # what oneDNN can't do here is said now, while the encoder can still stand in
+            self(torch.zeros(1, encoder.conv1.in_channels, 32, 32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features f of a batch."""

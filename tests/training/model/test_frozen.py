@@ -70,6 +70,21 @@ def test_quiet_sounds_keep_their_features_in_bfloat16(bundle: Bundle) -> None:
     assert Embedder(bundle, "cpu", "bf16").frozen["sound"].stem_dtype == torch.float32
 
 
+def test_what_onednn_cannot_compute_is_said_when_it_is_made() -> None:
+    with pytest.raises(RuntimeError):
+        FrozenResNet(worn(image_encoder(32)), torch.float64)
+
+
+def test_an_operation_that_fails_leaves_the_model_to_compute(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: FrozenResNet, x: Tensor) -> Tensor:
+        raise RuntimeError("no such kernel on this processor")
+
+    monkeypatch.setattr(FrozenResNet, "forward", fails)
+    embedder = Embedder(bundle, "cpu", "bf16")
+    assert embedder.frozen == {}
+    assert np.isfinite(embedder.embed_packed([embedder.empty("image")], "image").z).all()
+
+
 def test_neither_the_input_nor_the_encoder_is_changed() -> None:
     encoder = worn(image_encoder(32))
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
