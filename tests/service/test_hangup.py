@@ -98,8 +98,11 @@ def test_a_terminal_that_closes_ends_it_after_what_has_begun(
 
         asking = threading.Thread(target=ask)
         asking.start()
-        begun = lambda: "bma_queue_items 60.0" in httpx.get(f"{url}/metrics", timeout=SOON).text  # noqa: E731
-        until(lambda: begun() or bool(answers), service.log)
+
+        def begun() -> bool:
+            return bool(answers) or "bma_queue_items 60.0" in httpx.get(f"{url}/metrics", timeout=SOON).text
+
+        until(begun, service.log)
         service.close_terminal()
         assert service.process.wait(SOON) == -signal.SIGTERM
         asking.join(SOON)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -52,6 +53,16 @@ def made(model: Model, health: Health) -> Iterator[Made]:
         executor.close()
 
 
+def busy(made: Made, model: Model, *values: int) -> tuple[Executor, list[Future[Any]]]:
+    """An executor of which every lane has a batch that the model holds, and the futures of files sent one by one."""
+    model.held = True
+    executor = made()
+    futures = [future for value in values for future in executor.submit(images(value), "image")]
+    for _ in range(LANES):
+        model.wait_entered()
+    return executor, futures
+
+
 @pytest.mark.parametrize(("waiting", "shares", "taken"), [(8, 2, 4), (3, 2, 2), (3, 1, 3), (9, 2, 4), (2, 8, 1)])
 def test_a_batch_is_no_more_than_its_part_of_what_waits(waiting: int, shares: int, taken: int) -> None:
     batcher = Batcher("image", 4)
@@ -74,11 +85,7 @@ def test_free_lanes_share_what_waits(made: Made, model: Model) -> None:
 
 
 def test_no_more_batches_at_once_than_lanes(made: Made, model: Model) -> None:
-    model.held = True
-    executor = made()
-    futures = [future for value in range(9) for future in executor.submit(images(value), "image")]
-    for _ in range(LANES):
-        model.wait_entered()
+    _, futures = busy(made, model, *range(9))
     assert not model.entered.acquire(timeout=0.05)
     model.held = False
     for _ in range(LANES):
@@ -87,11 +94,7 @@ def test_no_more_batches_at_once_than_lanes(made: Made, model: Model) -> None:
 
 
 def test_a_lane_that_dies_leaves_the_others_their_batches(made: Made, model: Model, health: Health) -> None:
-    model.held = True
-    executor = made()
-    futures = [future for value in (1, BOMB, 3) for future in executor.submit(images(value), "image")]
-    for _ in range(LANES):
-        model.wait_entered()
+    executor, futures = busy(made, model, 1, BOMB, 3)
     futures += executor.submit(images(4, 5), "image")
     model.held = False
     for _ in range(LANES):
@@ -137,11 +140,7 @@ def test_no_batch_begins_before_the_setup_is_over(made: Made, model: Model) -> N
 
 
 def test_closing_waits_for_every_lane(made: Made, model: Model) -> None:
-    model.held = True
-    executor = made()
-    futures = [future for value in range(7) for future in executor.submit(images(value), "image")]
-    for _ in range(LANES):
-        model.wait_entered()
+    executor, futures = busy(made, model, *range(7))
     closing = threading.Thread(target=executor.close)
     closing.start()
     model.held = False
