@@ -194,8 +194,7 @@ async def query(engine: Engine, uploads: list[Upload]) -> Any:
 
 def test_files_past_the_queue_are_refused_at_once(engine: Engine, gate: Gate, images: list[bytes]) -> None:
     async def run() -> None:
-        await engine.self_test()
-        hold(engine, gate)
+        await hold(engine, gate)
         accepted = [asyncio.create_task(within(None, query(engine, pictures(images, 2)))) for _ in range(2)]
         await until(lambda: engine.admission.items == 4 and gate.entered.is_set())
         with pytest.raises(Problem) as refused:
@@ -215,7 +214,7 @@ def test_bytes_past_the_queue_are_refused(engine: Engine, gate: Gate, images: li
     large = [Upload("large.jpg", images[0] + bytes(1_990_000))]
 
     async def run() -> None:
-        hold(engine, gate)
+        await hold(engine, gate)
         accepted = asyncio.create_task(within(None, query(engine, large)))
         await until(gate.entered.is_set)
         with pytest.raises(Problem, match="2,000,000 bytes"):
@@ -234,8 +233,7 @@ def test_a_large_request_is_let_in_where_there_is_no_other(engine: Engine, image
 
 def test_a_deadline_frees_its_place_in_the_queue(engine: Engine, gate: Gate, images: list[bytes]) -> None:
     async def run() -> None:
-        await engine.self_test()
-        seen = hold(engine, gate)
+        seen = await hold(engine, gate)
         first = asyncio.create_task(within(None, query(engine, pictures(images, 1))))
         await until(gate.entered.is_set)
         late = asyncio.create_task(within(0.5, query(engine, pictures(images, 4))))
@@ -254,8 +252,7 @@ def test_a_deadline_frees_its_place_in_the_queue(engine: Engine, gate: Gate, ima
 
 def test_who_has_gone_costs_the_model_nothing(engine: Engine, gate: Gate, images: list[bytes]) -> None:
     async def run() -> None:
-        await engine.self_test()
-        seen = hold(engine, gate)
+        seen = await hold(engine, gate)
         first = asyncio.create_task(within(None, query(engine, pictures(images, 1))))
         await until(gate.entered.is_set)
         gone = asyncio.create_task(within(None, query(engine, pictures(images, 3))))
@@ -308,7 +305,7 @@ def test_a_crash_brings_doubt_that_a_forward_pass_settles(engine: Engine, images
 
 def test_closing_finishes_what_was_accepted(engine: Engine, gate: Gate, images: list[bytes]) -> None:
     async def run() -> None:
-        hold(engine, gate)
+        await hold(engine, gate)
         decoded = await engine.decode(pictures(images, 5), "image")
         packed = [file for file in decoded if isinstance(file, np.ndarray)]
         accepted = [asyncio.create_task(engine.embed([file], "image")) for file in packed]
@@ -323,8 +320,9 @@ def test_closing_finishes_what_was_accepted(engine: Engine, gate: Gate, images: 
     asyncio.run(run())
 
 
-def hold(engine: Engine, gate: Gate) -> list[int]:
+async def hold(engine: Engine, gate: Gate) -> list[int]:
     """Stop the model before its next batch; the sizes of those that it computes from now on."""
+    await engine.self_test()  # after it, none of the batches of the start is still to come
     real, seen = engine.embedder.embed_images, list[int]()
 
     def held(packed: Any) -> Any:
