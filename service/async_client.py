@@ -60,6 +60,7 @@ class AsyncClient(Asker):
     classify = awaited(Client.classify)
     embed = awaited(Client.embed)
     item = awaited(Client.item)
+    labels = awaited(Client.labels)
     content = awaited(Client.content)
     add = awaited(Client.add)
     replace = awaited(Client.replace)

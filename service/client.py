@@ -10,10 +10,10 @@ from typing import Any, ParamSpec, Self, TypeVar
 import httpx
 
 from service.remote import requests
-from service.remote.asker import LOCAL, Asker, Filter, Prototypes
+from service.remote.asker import LOCAL, Asker, Filter, Modality, Prototypes
 from service.remote.errors import NoAnswer, ServiceError
 from service.remote.requests import File, Files, Request, Texts
-from service.remote.results import Added, Classified, Embedded, Found, Item
+from service.remote.results import Added, Classified, Embedded, Found, Item, Labels
 
 __all__ = ["Client", "File", "NoAnswer", "ServiceError"]
 
@@ -119,6 +119,10 @@ class Client(Asker):
         while cursor is not None:
             items, cursor = self._ask(requests.page, page, cursor, filter)
             yield from items
+
+    def labels(self, *, modality: Modality | None = None, limit: int = 1000) -> Labels:
+        """Labels of the catalogue, or of its images or sounds alone, and how many items have each; `limit` at most."""
+        return self._ask(requests.labels, modality, limit)
 
     def content(self, id: str) -> bytes:
         """An item's file."""

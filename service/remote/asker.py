@@ -12,6 +12,7 @@ from service.remote.retries import Retries, no_answer
 
 LOCAL = "http://127.0.0.1:8000"
 
+Modality = Literal["image", "sound"]
 Prototypes = Literal["image", "sound", "both"]
 Filter = Mapping[str, Any]
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from service.remote.errors import ServiceError
-from service.remote.results import Added, Classified, Embedded, Found, Item, Record
+from service.remote.results import Added, Classified, Embedded, Found, Item, Labels, Record
 
 File = str | Path | bytes | IO[bytes]
 Files = File | Sequence[File]
@@ -136,6 +136,12 @@ def page(limit: int, cursor: str, filter: Mapping[str, Any] | None) -> Request[t
         return [Item.of(dict(entry)) for entry in document["items"]], document.get("cursor")
 
     return Request("GET", "/v1/items", read, {"limit": limit, "cursor": cursor, **_filter(filter)})
+
+
+def labels(modality: str | None, limit: int) -> Request[Labels]:
+    """Labels, and how many items have them."""
+    of = {} if modality is None else {"modality": modality}
+    return Request("GET", "/v1/labels", _one(Labels), {"limit": limit, **of})
 
 
 def model() -> Request[dict[str, Any]]:

@@ -205,6 +205,24 @@ class Item(Record):
 
 
 @dataclass(frozen=True, eq=False)
+class LabelCount(Record):
+    """A label, and how many items have it."""
+
+    label: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Labels(Record):
+    """Labels of the catalogue, those of most items first; `total` says how many there are."""
+
+    labels: list[LabelCount] = field(default_factory=list)
+    total: int = 0
+
+    nested: ClassVar[Nested] = {"labels": LabelCount}
+
+
+@dataclass(frozen=True, eq=False)
 class Added(Record):
     """One file as an item; `created` is False where it was there. A file that failed among others has `error`."""
 

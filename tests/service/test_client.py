@@ -191,6 +191,23 @@ def test_items_are_listed_page_by_page(client: Client) -> None:
     assert len(boats) == 6
 
 
+def test_labels_come_with_how_many_items_have_them(client: Client, shelf: httpx.Client, demo_folder: Path) -> None:
+    found = client.labels()
+    assert (len(found.labels), found.total) == (10, 10)
+    assert {entry.count for entry in found.labels} == {6}
+    assert found.labels[0].label == found["labels"][0]["label"]
+    few = client.labels(modality="sound", limit=2)
+    assert [(entry.label, entry.count) for entry in few.labels] == [(entry.label, 3) for entry in found.labels[:2]]
+    assert few.total == 10
+    with pytest.raises(ServiceError, match="'limit'"):
+        client.labels(limit=0)
+    with Client(str(shelf.base_url)) as other:
+        assert other.labels() == {"labels": [], "total": 0}
+        other.add(image=sorted(demo_folder.glob("images/*_test-*.jpg"))[:3], label=["ant", "dog", "dog"])
+        assert [(entry.label, entry.count) for entry in other.labels().labels] == [("dog", 2), ("ant", 1)]
+        assert other.labels(modality="sound").labels == []
+
+
 def test_files_are_paths_bytes_or_open_files(client: Client, demo_folder: Path) -> None:
     path = sorted(demo_folder.glob("images/*_test-0000.jpg"))[0]
     with path.open("rb") as file:
@@ -213,6 +230,7 @@ def test_the_async_client_asks_the_same(service_url: str, shelf: httpx.Client, d
             assert (await client.embed(image=image.read_bytes()))[0].z
             assert len([item async for item in client.items(page=25)]) == 60
             assert await client.content("test-0000:image") == image.read_bytes()
+            assert (await client.labels(modality="image", limit=1)).labels[0].count == 3
             assert (await client.model())["catalogue"] == {"images": 30, "sounds": 30}
             with pytest.raises(ServiceError, match="There is no item 'nope'"):
                 await client.item("nope")
