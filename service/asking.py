@@ -49,15 +49,15 @@ def _ask(
 ) -> Sequence[Record]:
     """The results, of what was asked for."""
     of = {"images": "search", "sounds": "search"}.get(arguments.what, arguments.what)
-    for option, takers in (("windows", "search embed"), ("explain", "search classify"), ("labels", "classify")):
+    for option, takers in (("explain", "search classify"), ("labels", "classify")):
         if getattr(arguments, option) and of not in takers.split():
             raise QueryError(f"--{option} does not go with {arguments.what}; leave it out")
+    shown = {"windows": arguments.windows, "explain": arguments.explain}
     if of == "search":
         search = client.search_images if arguments.what == "images" else client.search_sounds
-        shown = {"windows": arguments.windows, "explain": arguments.explain}
         return search(**files, k=arguments.k, filter=condition, **shown)
     if of == "classify":
-        return client.classify(**files, labels=arguments.labels or (), explain=arguments.explain)
+        return client.classify(**files, labels=arguments.labels or (), **shown)
     return client.embed(**files, windows=arguments.windows)
 
 
@@ -89,6 +89,9 @@ def describe(result: Mapping[str, Any]) -> list[str]:
     for window in result.get("windows") or []:
         if "z" in window:
             lines.append(f"  {_span(window)}  z: {_numbers(window['z'])}")
+        if "classes" in window:
+            best = ", ".join(f"{entry['label']} {entry['probability']:.3f}" for entry in window["classes"][:3])
+            lines.append(f"  {_span(window)}  {best}")
     if result.get("explanation"):
         lines += _explained(result["explanation"])
     return lines

@@ -95,13 +95,14 @@ class Client(Asker):
         sound: Files = (),
         labels: Texts = (),
         prototypes: Prototypes = "both",
+        windows: bool = False,
         explain: bool = False,
     ) -> list[Classified]:
         """Classes, best first: the model's own, or with `labels` (`"*"` for all) those of the catalogue's items.
 
-        `prototypes` says which of their items stand for labels.
+        `prototypes` says which of their items stand for labels. Of sounds, with `windows` also each window's best.
         """
-        return self._ask(requests.classify, image, sound, labels, prototypes, explain)
+        return self._ask(requests.classify, image, sound, labels, prototypes, windows, explain)
 
     def embed(
         self, *, image: Files = (), sound: Files = (), include: str = "h,z", windows: bool = False

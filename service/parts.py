@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from training.model.embedder import Embedding, Window
 from training.model.memory import Modality
 
@@ -29,7 +26,8 @@ class Parts:
     windows: list[list[Window]]
     counts: list[int]
 
-    def of(self, place: int) -> npt.NDArray[np.float32]:
-        """z `[w, d]` of an item's parts."""
+    def of(self, place: int) -> Embedding:
+        """h `[w, 2c]` and z `[w, d]` of an item's parts."""
         first = sum(self.counts[:place])
-        return self.each.z[first : first + self.counts[place]]
+        those = slice(first, first + self.counts[place])
+        return Embedding(self.each.h[those], self.each.z[those])

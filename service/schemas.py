@@ -137,11 +137,18 @@ class ClassProbability(Schema):
     slots: list[SlotEffect] | None = Field(default=None, description="Of the best classes, with `explain=true`.")
 
 
+class ClassifiedWindow(Span):
+    """A window's classes."""
+
+    classes: list[ClassProbability] = Field(description="The five most probable, best first.")
+
+
 class Classified(Schema):
     """One file's classes, best first."""
 
     name: str = Field(examples=["photo.jpg"])
     classes: list[ClassProbability] | None = None
+    windows: list[ClassifiedWindow] | None = Field(default=None, description="Of a sound, with `windows=true`.")
     explanation: Explanation | None = Field(default=None, description="With `explain=true`.")
     error: ProblemDocument | None = None
 

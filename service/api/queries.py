@@ -19,10 +19,12 @@ from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
 from service.explaining import Explained, Floats
+from service.parts import Parts
 from service.problems import Problem
 from service.prototypes import Kind, Prototypes, Shelf
 from service.schemas import (
     Classified,
+    ClassifiedWindow,
     ClassifyAnswer,
     ClassProbability,
     EmbedAnswer,
@@ -32,7 +34,7 @@ from service.schemas import (
 )
 from training.model.memory import Modality
 
-EXPLAINED = 5  # classes that are told what each slot did for them
+BEST = 5  # classes that are told what each slot did for them, and that each window has
 
 ERRORS = problems(
     {
@@ -76,7 +78,7 @@ async def embed(
     def result(upload: Upload, place: int) -> Embedded:
         members: dict[str, Any] = {key: encode(getattr(embedding, key)[place]) for key in wanted}
         if parts:
-            heard = zip(parts.windows[place], parts.of(place), strict=True)
+            heard = zip(parts.windows[place], parts.of(place).z, strict=True)
             members["windows"] = [EmbeddedWindow(start=w.start, end=w.end, z=encode(z)) for w, z in heard]
         return Embedded.model_validate({"name": upload.name, **members})
 
@@ -93,6 +95,7 @@ async def classify(
     prototypes: Annotated[
         Kind, Query(description="With `labels`: which items make a label's prototype, images, sounds or both.")
     ] = "both",
+    windows: Windows = False,
     explain: Explain = False,
 ) -> ClassifyAnswer:
     """Classes with their probabilities, best first: the model's own, or labels of the catalogue.
@@ -100,29 +103,36 @@ async def classify(
     Without `labels` the class head answers that was fitted when the model was trained. With `labels` nothing was
     trained: each label's prototype is the mean projection of the catalogue's items that have it, and the probabilities
     are a softmax over the cosines to the prototypes, with temperature 0.1.
+
+    A sound longer than the model's window has classes for the whole, and with `windows=true` each window's best five
+    too.
     """
     uploads, modality = await read_uploads(engine, image, sound)
+    check_windows(windows, modality)
     named = [check_label(label, engine.limits) for label in labels if label]
     judge: Judge
     if named:
         shelf = _shelf(request, engine)
-        judge = ByPrototypes(await engine.call(shelf.prototypes, named, prototypes))
+        judge = ByPrototypes(engine, await engine.call(shelf.prototypes, named, prototypes))
     else:
         judge = ByHead(engine, modality)
     decoded = await decode(engine, uploads, modality)
-    parts = await embed_parts(engine, decoded, modality) if explain else None
+    parts = await embed_parts(engine, decoded, modality) if windows or explain else None
     embedding = parts.whole if parts else await embed_whole(engine, decoded, modality)
     probabilities = await judge.probabilities(embedding.h, embedding.z)
-    explained = await explaining.explain(engine, parts) if parts else None
+    explained = await explaining.explain(engine, parts) if parts and explain else None
     lifted = await _lifted(judge, explained, probabilities) if explained else None
+    heard = await _heard(engine, judge, parts) if parts and windows else None
 
     def result(upload: Upload, place: int) -> Classified:
         members: dict[str, Any] = {"explanation": explanation(explained, place)} if explained else {}
+        if heard:
+            members["windows"] = heard[place]
         classes = []
         for rank, number in enumerate(np.argsort(-probabilities[place], kind="stable").tolist()):
             probability = float(probabilities[place, number])
             entry: dict[str, Any] = {"label": judge.labels[number], "probability": probability}
-            if explained and lifted is not None and rank < EXPLAINED:
+            if explained and lifted is not None and rank < BEST:
                 entry["slots"] = effects(explained, place, lifted[place, :, number])
             classes.append(ClassProbability(**entry))
         return Classified(name=upload.name, classes=classes, **members)
@@ -160,13 +170,13 @@ class ByHead:
 class ByPrototypes:
     """Labels of the catalogue."""
 
-    def __init__(self, prototypes: Prototypes) -> None:
-        self.prototypes = prototypes
+    def __init__(self, engine: Engine, prototypes: Prototypes) -> None:
+        self.engine, self.prototypes = engine, prototypes
         self.labels: Sequence[str] = prototypes.labels
 
     async def probabilities(self, h: Floats, z: Floats) -> Floats:
         """By z."""
-        return self.prototypes.probabilities(z)
+        return await self.engine.call(self.prototypes.probabilities, z)
 
 
 async def _lifted(judge: Judge, explained: Explained, probabilities: Floats) -> Floats:
@@ -175,6 +185,22 @@ async def _lifted(judge: Judge, explained: Explained, probabilities: Floats) -> 
     without = await judge.probabilities(h.reshape(-1, h.shape[-1]), z.reshape(-1, z.shape[-1]))
     lifted: Floats = probabilities[:, None] - without.reshape(*h.shape[:2], -1)
     return lifted
+
+
+async def _heard(engine: Engine, judge: Judge, parts: Parts) -> list[list[ClassifiedWindow]]:
+    """Of each sound its windows, with the best classes of each."""
+    heard = []
+    for place, windows in enumerate(parts.windows):
+        each = parts.of(place)
+        probabilities = await judge.probabilities(each.h, each.z)
+        order = await engine.call(np.argsort, -probabilities, -1, "stable")  # of many labels it takes a while
+        classes = [
+            [ClassProbability(label=judge.labels[number], probability=float(row[number])) for number in best[:BEST]]
+            for row, best in zip(probabilities, order, strict=True)
+        ]
+        told = zip(windows, classes, strict=True)
+        heard.append([ClassifiedWindow(start=window.start, end=window.end, classes=best) for window, best in told])
+    return heard
 
 
 def _shelf(request: Request, engine: Engine) -> Shelf:

@@ -122,7 +122,7 @@ class Details:
         if vector is None:
             return members
         if self.windows:
-            scores = (self.parts.of(place) @ vector).tolist()
+            scores = (self.parts.of(place).z @ vector).tolist()
             best = max(range(len(scores)), key=scores.__getitem__)
             window = self.parts.windows[place][best]
             members["window"] = MatchedWindow(start=window.start, end=window.end, score=scores[best])

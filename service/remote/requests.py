@@ -69,10 +69,12 @@ def search(
     return Request("POST", f"/v1/search/{target}", _results(Found), parameters, files=_parts(image, sound))
 
 
-def classify(image: Files, sound: Files, labels: Texts, prototypes: str, explain: bool) -> Request[list[Classified]]:
+def classify(
+    image: Files, sound: Files, labels: Texts, prototypes: str, windows: bool, explain: bool
+) -> Request[list[Classified]]:
     """Classes."""
     named = {"labels": _several(labels), "prototypes": prototypes} if labels else {}
-    parameters = {**named, **_flags(explain=explain)}
+    parameters = {**named, **_flags(windows=windows, explain=explain)}
     return Request("POST", "/v1/classify", _results(Classified), parameters, files=_parts(image, sound))
 
 

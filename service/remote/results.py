@@ -72,22 +72,36 @@ class Failure(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class Window(Record):
-    """A part of a sound, in seconds; with its projection `z`, or the `score` of its match."""
-
-    start: float = 0.0
-    end: float = 0.0
-    z: list[float] | None = None
-    score: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class SlotEffect(Record):
     """By how much a memory slot lifted a score or a probability; of a hit, also its similarity to the slot."""
 
     slot: int = 0
     effect: float = 0.0
     similarity: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Class(Record):
+    """A class and how probable it is."""
+
+    label: str = ""
+    probability: float = 0.0
+    slots: list[SlotEffect] | None = None
+
+    nested: ClassVar[Nested] = {"slots": SlotEffect}
+
+
+@dataclass(frozen=True, eq=False)
+class Window(Record):
+    """A part of a sound, in seconds; with its projection `z`, its best `classes`, or the `score` of its match."""
+
+    start: float = 0.0
+    end: float = 0.0
+    z: list[float] | None = None
+    classes: list[Class] | None = None
+    score: float | None = None
+
+    nested: ClassVar[Nested] = {"classes": Class}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,26 +167,21 @@ class Found(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class Class(Record):
-    """A class and how probable it is."""
-
-    label: str = ""
-    probability: float = 0.0
-    slots: list[SlotEffect] | None = None
-
-    nested: ClassVar[Nested] = {"slots": SlotEffect}
-
-
-@dataclass(frozen=True, eq=False)
 class Classified(Record):
     """One file's classes, best first; a file that failed among others has `error`."""
 
     name: str = ""
     classes: list[Class] = field(default_factory=list)
+    windows: list[Window] | None = None
     explanation: Explanation | None = None
     error: Failure | None = None
 
-    nested: ClassVar[Nested] = {"classes": Class, "explanation": Explanation, "error": Failure}
+    nested: ClassVar[Nested] = {
+        "classes": Class,
+        "windows": Window,
+        "explanation": Explanation,
+        "error": Failure,
+    }
 
 
 @dataclass(frozen=True, eq=False)

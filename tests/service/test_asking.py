@@ -77,6 +77,9 @@ def test_windows_say_which_second_and_explain_says_which_slots(query: Query, ima
     assert re.match(r"  memory: addressed over \d+\.\d of 24 slots, of which these have \d+% of the weight", lines[3])
     assert [line.split()[0] for line in lines[4:]] == ["slot", "images:", "sounds:"] * 5
     assert query("embed", sound, "--windows").splitlines()[-1].startswith("  0.0-2.0 s  z: 128 numbers, ")
+    told = query("classify", sound, "--windows").splitlines()
+    share, label = told[1].split()
+    assert re.fullmatch(rf"  0\.0-2\.0 s  {label} {share}(, \w+ 0\.\d{{3}}){{2}}", told[-1])
     told = query("classify", image, "--labels", "boat,train", "--labels", "drone", "--explain").splitlines()
     assert sorted(re.split(r"\s+", line)[2] for line in told[1:4]) == ["boat", "drone", "train"]
     assert all("(slot " in line for line in told[1:4])
@@ -85,10 +88,10 @@ def test_windows_say_which_second_and_explain_says_which_slots(query: Query, ima
 
 
 def test_options_go_with_what_takes_them(query: Query, image: Path, sound: Path) -> None:
-    assert "--windows does not go with classify" in query("classify", sound, "--windows", status=1)
     assert "--explain does not go with embed" in query("embed", sound, "--explain", status=1)
     assert "--labels does not go with images" in query("images", sound, "--labels", "boat", status=1)
-    assert "images have no windows" in query("images", image, "--windows", status=1)
+    for what in ("images", "classify", "embed"):
+        assert "images have no windows" in query(what, image, "--windows", status=1)
     assert "label 'cat'" in query("classify", image, "--labels", "cat", status=1)
 
 

@@ -170,6 +170,11 @@ def test_results_have_attributes_and_are_mappings(client: Client, demo_folder: P
     [classified] = client.classify(image=image, labels=["boat", "drone"], prototypes="image", explain=True)
     assert {entry.label for entry in classified.classes} == {"boat", "drone"}
     assert classified.classes[0].slots is not None
+    [classified] = client.classify(sound=sound, windows=True)
+    assert classified.windows is not None
+    assert classified.windows[0].classes is not None
+    assert classified.windows[0].classes[0].label == classified.classes[0].label
+    assert classified["windows"][0]["classes"][0]["label"] == classified.classes[0].label
     [embedded] = client.embed(sound=sound, windows=True)
     assert embedded.windows is not None
     assert embedded.z is not None
@@ -220,6 +225,7 @@ def test_files_are_paths_bytes_or_open_files(client: Client, demo_folder: Path) 
 
 def test_the_async_client_asks_the_same(service_url: str, shelf: httpx.Client, demo_folder: Path) -> None:
     image = sorted(demo_folder.glob("images/*_test-0000.jpg"))[0]
+    sound = sorted(demo_folder.glob("sounds/*_test-0000.wav"))[0]
 
     async def ask() -> None:
         async with AsyncClient(service_url) as client:
@@ -227,6 +233,7 @@ def test_the_async_client_asks_the_same(service_url: str, shelf: httpx.Client, d
             assert [len(found[0].hits) for found in both] == [2, 1]
             assert both[1][0].hits[0].id == "test-0000:image"
             assert len((await client.classify(image=image, labels="*"))[0].classes) == 10
+            assert (await client.classify(sound=sound, windows=True))[0].windows
             assert (await client.embed(image=image.read_bytes()))[0].z
             assert len([item async for item in client.items(page=25)]) == 60
             assert await client.content("test-0000:image") == image.read_bytes()

@@ -73,7 +73,7 @@ def test_a_sound_fails_with_any_of_its_windows(engine: Any) -> None:
     expected = engine.embedder.embed_sounds([long, short])
     np.testing.assert_allclose(parts.whole.z, expected.z, atol=1e-4)
     assert parts.counts == [len(windows) for windows in parts.windows] == [3, 1]
-    np.testing.assert_allclose(parts.of(1), engine.embedder.embed_sounds([short]).z, atol=1e-4)
+    np.testing.assert_allclose(parts.of(1).z, engine.embedder.embed_sounds([short]).z, atol=1e-4)
     told = decoded.results(UPLOADS, Embedded, result)
     assert [(each.error is None, each.z) for each in told] == [(False, None), (True, [0]), (False, None), (True, [1])]
 

@@ -84,6 +84,38 @@ def test_a_hit_says_which_second_matched(http: httpx.Client, long: bytes, pieces
     assert "window" not in plain["hits"][0]
 
 
+@pytest.mark.parametrize("chosen", [{}, {"labels": "*"}, {"labels": "boat,drone,train"}], ids=["head", "all", "named"])
+def test_each_window_has_classes_of_its_own(
+    http: httpx.Client, long: bytes, pieces: list[bytes], chosen: dict[str, str]
+) -> None:
+    plain = ask(http, "/v1/classify", long, **chosen)
+    told = ask(http, "/v1/classify", long, windows="true", **chosen)
+    assert told.keys() == plain.keys() | {"windows"}
+    whole = {entry["label"]: entry["probability"] for entry in plain["classes"]}
+    assert {entry["label"]: entry["probability"] for entry in told["classes"]} == pytest.approx(whole, abs=2e-3)
+    assert [(w["start"], w["end"]) for w in told["windows"]] == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    for window, frames in zip(told["windows"], [*pieces, pieces[0][: 2 * RATE]], strict=True):
+        classes = window["classes"]
+        assert len({entry["label"] for entry in classes}) == min(5, len(whole))
+        shares = [entry["probability"] for entry in classes]
+        alone = ask(http, "/v1/classify", wav(frames), **chosen)["classes"]
+        np.testing.assert_allclose(shares, [entry["probability"] for entry in alone[:5]], atol=2e-3)
+        of = {entry["label"]: entry["probability"] for entry in alone}
+        np.testing.assert_allclose(shares, [of[entry["label"]] for entry in classes], atol=2e-3)
+    shares = [window["classes"][0]["probability"] for window in told["windows"]]
+    assert max(shares) - min(shares) > 0.02  # they do differ
+
+
+def test_windows_and_explanations_come_together(http: httpx.Client, long: bytes) -> None:
+    plain = ask(http, "/v1/classify", long, explain="true")
+    told = ask(http, "/v1/classify", long, explain="true", windows="true")
+    assert plain.keys() == {"name", "classes", "explanation"}
+    assert told.keys() == plain.keys() | {"windows"}
+    assert told["explanation"]["slots"][0]["slot"] == plain["explanation"]["slots"][0]["slot"]
+    assert "slots" in told["classes"][0]
+    assert all(entry.keys() == {"label", "probability"} for window in told["windows"] for entry in window["classes"])
+
+
 def test_a_short_sound_is_one_window_and_a_batch_keeps_its_order(
     http: httpx.Client, pieces: list[bytes], long: bytes
 ) -> None:
@@ -91,6 +123,12 @@ def test_a_short_sound_is_one_window_and_a_batch_keeps_its_order(
     files = [("sound", ("a", long)), ("sound", ("bad", b"hello")), ("sound", ("b", short))]
     results = http.post("/v1/embed?windows=true", files=files).json()["results"]
     assert [len(result.get("windows", [])) for result in results] == [4, 0, 1]
+    classified = http.post("/v1/classify?windows=true", files=files).json()["results"]
+    assert [len(result.get("windows", [])) for result in classified] == [4, 0, 1]
+    (only,) = classified[2]["windows"]
+    shares, whole = ([e["probability"] for e in entries] for entries in (only["classes"], classified[2]["classes"]))
+    np.testing.assert_allclose(shares, whole[:5], atol=1e-5)
+    assert classified[1].keys() == {"name", "error"}
     assert (results[2]["windows"][0]["start"], results[2]["windows"][0]["end"]) == (0, 0.5)
     assert np.dot(results[2]["windows"][0]["z"], results[2]["z"]) > 0.9999
     assert results[1].keys() == {"name", "error"}
@@ -98,7 +136,7 @@ def test_a_short_sound_is_one_window_and_a_batch_keeps_its_order(
 
 def test_windows_of_images_and_of_too_many_hits_are_refused(http: httpx.Client, demo_folder: Path, long: bytes) -> None:
     image = sorted(demo_folder.glob("images/*.jpg"))[0].read_bytes()
-    for path in ("/v1/embed", "/v1/search/sounds"):
+    for path in ("/v1/embed", "/v1/classify", "/v1/search/sounds"):
         answer = http.post(path, files={"image": image}, params={"windows": "true"})
         assert answer.status_code == 422
         assert "images have no windows" in answer.json()["detail"]
