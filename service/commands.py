@@ -187,6 +187,9 @@ def index_rebuild(arguments: argparse.Namespace) -> None:
 
 def run_serve(arguments: argparse.Namespace) -> None:
     """`bma serve`."""
+    from service.pipeline import worker
+
+    worker.prepare()  # loads torch on another core while this process does
     from service.server import serve
 
     given = {name: getattr(arguments, name) for name in ("model", "index", "read_only", "keys", "log", "precision")}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from index.catalogue import Catalogue, CatalogueError, Hit, NotWritable
 from index.content import content_hash
@@ -19,23 +21,26 @@ from service.pipeline.admission import Admission
 from service.pipeline.batcher import Batcher, Vectors
 from service.pipeline.capacity import Capacity
 from service.pipeline.cores import cores, model_cores
+from service.pipeline.decoders import Decoders
+from service.pipeline.executor import NAME as MODEL
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
+from service.pipeline.lane import Lane
 from service.pipeline.metrics import Metrics
 from service.pipeline.stage import Stage, before_deadline
 from service.pipeline.ticket import Ticket, current
+from service.pipeline.worker import WorkerDied, Workers
 from service.problems import Problem, log
 from service.tuning import default_size, tune
 from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
-from training.model.media.image import image_type
-from training.model.media.sound import Allowance, AllowanceSpent, sound_type
+from training.model.media.sound import Allowance, AllowanceSpent
 from training.model.media.source import MediaError, MediaTooLarge
 from training.model.memory import Modality
 
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
-LANES = 8  # batches at once where nobody says otherwise: each is also some Python, of which only one runs at a time
+LANES = 8  # batches at once where nobody says otherwise: on a CPU each has a process with the model of its own
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
@@ -95,9 +100,11 @@ class Engine:
         }
         self._cores = self.capacity.model_threads or model_cores()
         self._lanes = self.capacity.lanes or (1 if embedder.device.type == "cuda" else min(self._cores, LANES))
-        self._decoders = self._stage("decode", cores(), setup=None, most=None)
+        self._decoders = Decoders(embedder.preprocessor.config, limits, self.health)
+        self._models: Workers | None = None  # where a lane is a process
+        self._decoding = self._stage("decode", cores(), setup=self._decoders.start, most=None)
         self._executor = Executor(
-            embedder.embed_packed,
+            self._compute,
             list(self.batchers.values()),
             self.health,
             self.metrics,
@@ -105,7 +112,6 @@ class Engine:
             self._tune,
             self._probe,
             self._lanes,
-            self._share_cores,
         )
         self._searchers = self._stage("search", cores(), setup=_one_core)
         self._callers = self._stage("call", cores(), setup=_one_core)
@@ -122,7 +128,9 @@ class Engine:
         self.admission.enter(ticket, len(uploads), sum(len(upload.data) for upload in uploads))
         try:
             allowance = Allowance(self.limits.request_seconds)
-            outcomes = await gather([self._decoders.run(self._read, upload, modality, allowance) for upload in uploads])
+            outcomes = await gather(
+                [self._decoding.run(self._read, upload, modality, allowance, ticket) for upload in uploads]
+            )
             if allowance.spent:
                 seconds = self.limits.request_seconds
                 raise Problem(
@@ -184,7 +192,13 @@ class Engine:
 
     async def identify(self, uploads: Sequence[Upload], modality: Modality) -> list[Identity]:
         """What files that can be decoded are, by their own bytes."""
-        return await gather([self._decoders.run(_identify, upload, modality) for upload in uploads])
+        ticket = current.get() or Ticket(None)
+        return await gather([self._decoding.run(self._identify, upload, modality, ticket) for upload in uploads])
+
+    async def thumbnail(self, file: Path, name: str, modality: Modality, stretch: Mapping[str, float]) -> bytes:
+        """A small picture of a file of the catalogue: a JPEG, of a stretch of a sound a PNG. Raises `MediaError`."""
+        ticket = current.get() or Ticket(None)
+        return await self._callers.run(self._decoders.thumbnail, file, name, modality, stretch, ticket)
 
     async def write(self, function: Callable[..., T], *arguments: Any) -> T:
         """Work that changes the catalogue, off the event loop and in turn with all other such work.
@@ -208,7 +222,7 @@ class Engine:
             ) from None
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Any other work that may block (a lookup, a thumbnail), off the event loop."""
+        """Any other work that may block (a lookup), off the event loop."""
         return await self._callers.run(function, *arguments)
 
     async def self_test(self) -> None:
@@ -232,8 +246,11 @@ class Engine:
 
     def close(self) -> None:
         """Finish what was accepted, let the threads go, and close the catalogue."""
-        for stage in (self._decoders, self._executor, self._searchers, self._callers, self._writer):
+        for stage in (self._decoding, self._executor, self._searchers, self._callers, self._writer):
             stage.close()
+        self._decoders.close()
+        if self._models is not None:
+            self._models.close()
         if self.catalogue is not None:
             self.catalogue.close()
 
@@ -241,30 +258,44 @@ class Engine:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
 
     def _tune(self) -> None:
+        embedder = self.embedder
         set_threads(max(1, self._cores // self._lanes))
-        tune(self.embedder, self.batchers, self.metrics, self.capacity.batch_size)
+        tune(embedder, self.batchers, self.metrics, self.capacity.batch_size)
+        if self._lanes > 1 and embedder.device.type == "cpu":
+            precision = "bf16" if embedder.dtype == torch.bfloat16 else "fp32"
+            options = (embedder.bundle, precision, embedder.batch_size, frozenset(embedder.frozen))
+            self._models = Workers("model", Lane, *options)
+            for _ in range(self._lanes):
+                self._models.start()
 
-    def _share_cores(self) -> None:
-        """A file that is alone gets all cores; several share them, a batch each."""
-        batches = min(self._lanes, max(1, self.admission.items))
-        set_threads(max(1, self._cores // batches))
+    def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
+        """A batch's h and z. A file that is alone gets all cores; several share them, a batch each."""
+        threads = max(1, self._cores // min(self._lanes, max(1, self.admission.items)))
+        if self._models is None:
+            set_threads(threads)
+            return self.embedder.embed_packed(packed, modality)
+        try:
+            found: Embedding = self._models.call("embed", packed, modality, threads)
+            return found
+        except WorkerDied:
+            self.health.crashed(MODEL)
+            raise
 
     def _probe(self, modality: Modality) -> None:
         if not np.isfinite(self.embedder.embed_packed([self.embedder.empty(modality)], modality).z).all():
             raise ArithmeticError("the model's answer is not a number")
 
-    def _read(self, upload: Upload, modality: Modality, allowance: Allowance) -> Packed | MediaError:
-        limits = self.limits
+    def _read(self, upload: Upload, modality: Modality, allowance: Allowance, ticket: Ticket) -> Packed | MediaError:
         try:
-            if modality == "image":
-                return self.embedder.read_image(upload.data, name=upload.name, max_pixels=limits.pixels)
-            return self.embedder.read_sound(
-                upload.data, name=upload.name, max_seconds=limits.seconds, allowance=allowance
-            )
+            return self._decoders.read(upload.data, upload.name, modality, allowance, ticket)
         except MediaError as error:
             return error
         except AllowanceSpent:
             return MediaTooLarge(upload.name, "is one sound too many for a request; send it in another")
+
+    def _identify(self, upload: Upload, modality: Modality, ticket: Ticket) -> Identity:
+        media_type = self._decoders.media_type(upload.data, upload.name, modality, ticket)
+        return Identity(content_hash(upload.data), media_type)
 
 
 def _one_core() -> None:
@@ -292,12 +323,3 @@ def read_only() -> Problem:
         "This service only reads its catalogue; send changes to the one that has it open for writing, or start this "
         "one without --read-only on a folder that can be written.",
     )
-
-
-def _identify(upload: Upload, modality: Modality) -> Identity:
-    media_type = image_type if modality == "image" else sound_type
-    try:
-        found = media_type(upload.data, name=upload.name)
-    except MediaError:  # it could be decoded, so there is something in it that only this stumbles over
-        found = "application/octet-stream"
-    return Identity(content_hash(upload.data), found)

@@ -19,7 +19,6 @@ from service.engine import Engine
 from service.problems import Problem, media_problem
 from service.schemas import ItemAnswer, ItemsAnswer, problems
 from training.model.media.source import MediaError
-from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
 
 NO_CATALOGUE = {409: "The service has no catalogue"}
 INVALID = {422: "A parameter that makes no sense"}
@@ -111,13 +110,10 @@ async def get_thumbnail(
     if headers["etag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     try:
-        if item.modality == "image":
-            picture, media_type = await engine.call(lambda: image_thumbnail(file, name=item.id)), "image/jpeg"
-        else:
-            picture, media_type = await engine.call(lambda: sound_thumbnail(file, name=item.id, **stretch)), "image/png"
+        picture = await engine.thumbnail(file, item.id, item.modality, stretch)
     except MediaError as error:
         raise Problem("content-gone", media_problem(error).detail) from None
-    return Response(picture, media_type=media_type, headers=headers)
+    return Response(picture, media_type="image/jpeg" if item.modality == "image" else "image/png", headers=headers)
 
 
 class _Content(FileResponse):

@@ -44,7 +44,6 @@ class Executor:
         setup: run by a thread before any of them takes a batch.
         probe: raises where the model can't compute anything; asked after a file has failed by itself.
         lanes: batches at once at most.
-        prepare: run by a lane's thread before each batch.
     """
 
     def __init__(
@@ -57,11 +56,10 @@ class Executor:
         setup: Callable[[], None] = lambda: None,
         probe: Callable[[Modality], None] = lambda modality: None,
         lanes: int = 1,
-        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._compute, self._health, self._metrics, self._done, self._probe = compute, health, metrics, done, probe
         self._batchers = {batcher.modality: batcher for batcher in batchers}
-        self._lanes, self._prepare = lanes, prepare
+        self._lanes = lanes
         self._lock = threading.Lock()
         self._idle: list[threading.Condition] = []  # of threads that wait, the latest last: its caches are warm
         self._closing = False
@@ -160,7 +158,6 @@ class Executor:
                     woken.wait()
 
     def _run(self, modality: Modality, files: Sequence[Waiting]) -> None:
-        self._prepare()
         busy = max(1, len(self._running))
         begin = time.perf_counter()
         for file in files:

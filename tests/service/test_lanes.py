@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from service import engine as engine_module
 from service.engine import Engine
@@ -16,9 +21,13 @@ from service.pipeline.batcher import Batcher
 from service.pipeline.capacity import Capacity
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
+from service.pipeline.lane import Lane
 from service.pipeline.metrics import Metrics
+from service.problems import Problem
+from tests.service.serving import served
 from tests.service.test_batcher import BOMB, SOON, Model, answers, images
-from training.model.embedder import Embedder
+from training.model.embedder import Embedder, Embedding
+from training.model.memory import Modality
 
 LANES = 3
 Made = Callable[..., Executor]
@@ -104,9 +113,17 @@ def test_a_lane_that_dies_leaves_the_others_their_batches(made: Made, model: Mod
     assert answers(executor.submit(images(6), "image")) == [6]
 
 
-def test_one_client_after_the_other_has_the_same_lane(made: Made) -> None:
-    used: list[str] = []
-    executor = made(prepare=lambda: used.append(str(threading.get_ident())))
+def test_one_client_after_the_other_has_the_same_lane(
+    made: Made, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    executor = made()
+
+    def compute(packed: Any, modality: Any) -> Embedding:
+        used.append(threading.get_ident())
+        return model(packed, modality)
+
+    monkeypatch.setattr(executor, "_compute", compute)
     assert settled(executor)
     for value in range(20):
         assert answers(executor.submit(images(value), "image")) == [value]
@@ -167,13 +184,102 @@ def test_closing_waits_for_every_lane(made: Made, model: Model) -> None:
 def test_cores_are_shared_by_the_batches_that_there_may_be(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch, cores: int, lanes: int, under_way: int, each: int
 ) -> None:
-    asked: list[int] = []
+    monkeypatch.setattr(engine_module, "Lane", Told)
     engine = Engine(embedder, None, Limits(), Capacity(batch_size=2, lanes=lanes, model_threads=cores))
     try:
-        monkeypatch.setattr(engine_module, "set_threads", asked.append)
+        asyncio.run(engine.self_test())
         monkeypatch.setattr(engine.admission, "_items", under_way)
-        engine._share_cores()
+        asked = engine._compute([embedder.empty("image")], "image").z
     finally:
         monkeypatch.undo()
         engine.close()
-    assert asked[-1:] == [each]
+    assert asked[0, 0] == each
+
+
+class Told(Lane):
+    """Says on how many cores it was to compute."""
+
+    def embed(self, packed: Any, modality: Any, threads: int) -> Embedding:
+        found = super().embed(packed, modality, threads)
+        assert torch.get_num_threads() == threads
+        return Embedding(found.h, np.full_like(found.z, threads))
+
+
+class Fragile(Lane):
+    """Crashes on a white image."""
+
+    def embed(self, packed: Any, modality: Any, threads: int) -> Embedding:
+        if any((image == 255).all() for image in packed):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().embed(packed, modality, threads)
+
+
+@pytest.fixture
+def laned(embedder: Embedder) -> Iterator[Engine]:
+    """An engine with two lanes, whose processes can be found."""
+    engine = Engine(embedder, None, Limits(), Capacity(batch_size=3, lanes=2, model_threads=2))
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("modality", ["image", "sound"])
+def test_lanes_give_what_the_embedder_gives(
+    laned: Engine, embedder: Embedder, images: list[bytes], sounds: list[bytes], modality: Modality
+) -> None:
+    packed = [
+        embedder.read_image(file) if modality == "image" else embedder.read_sound(file)
+        for file in (images if modality == "image" else sounds)[:8]
+    ]
+    found = asyncio.run(laned.embed(packed, modality))
+    expected = embedder.embed_packed(packed, modality)
+    assert laned._models is not None
+    assert (found.z * expected.z).sum(axis=1) == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(found.h, expected.h, atol=0.05 * np.abs(expected.h).max())
+
+
+def test_a_file_that_crashes_its_lane_fails_alone(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch, images: list[bytes]
+) -> None:
+    monkeypatch.setattr(engine_module, "Lane", Fragile)
+    engine = Engine(embedder, None, Limits(), Capacity(batch_size=3, lanes=2, model_threads=2))
+    white = np.full_like(embedder.empty("image"), 255)
+    good = [embedder.read_image(file) for file in images[:4]]
+    try:
+        outcomes = asyncio.run(engine.embed_each([*good[:2], white, *good[2:]], "image"))
+        again = asyncio.run(engine.embed(good, "image"))
+    finally:
+        engine.close()
+    problem = outcomes.pop(2)
+    assert isinstance(problem, Problem)
+    assert problem.kind == "not-computable"
+    assert all(not isinstance(outcome, Problem) for outcome in outcomes)
+    assert len(again.z) == 4
+    assert engine.health.restarts["model"] >= 2
+
+
+def test_lanes_that_are_killed_are_replaced(laned: Engine, images: list[bytes]) -> None:
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.3):
+            for worker in list(laned._models._idle) if laned._models else []:
+                worker._process.kill()
+
+    with served(laned) as client:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            statuses = [client.post("/v1/embed", files={"image": images[0]}).status_code for _ in range(40)]
+        finally:
+            over.set()
+            killer.join()
+        assert statuses == [200] * 40
+
+
+def test_one_lane_is_a_thread_of_the_service(embedder: Embedder, images: list[bytes]) -> None:
+    engine = Engine(embedder, None, Limits(), Capacity(lanes=1))
+    try:
+        assert len(asyncio.run(engine.embed([embedder.read_image(images[0])], "image")).z) == 1
+        assert engine._models is None
+    finally:
+        engine.close()

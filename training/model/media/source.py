@@ -18,6 +18,9 @@ class MediaError(ValueError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)  # so that it goes from one process to another
+
 
 class EmptyMedia(MediaError):
     """No bytes, or no samples."""

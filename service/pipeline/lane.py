@@ -1,0 +1,35 @@
+"""The model in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from training.model.bundle import Bundle
+from training.model.device import set_threads
+from training.model.embedder import Embedder, Embedding
+from training.model.memory import Modality
+
+
+class Lane:
+    """Computes batches on the CPU; for use in a worker.
+
+    Args:
+        bundle: the model.
+        precision: fp32 or bf16.
+        batch_size: images, or windows of one sound, that go through the model at once.
+        frozen: modalities whose encoders are frozen.
+    """
+
+    def __init__(self, bundle: Bundle, precision: str, batch_size: int, frozen: Collection[Modality]) -> None:
+        set_threads(1)
+        self._embedder = Embedder(bundle, "cpu", precision, batch_size)
+        for modality in set(self._embedder.frozen).difference(frozen):
+            del self._embedder.frozen[modality]
+
+    def embed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality, threads: int) -> Embedding:
+        """h and z of decoded files, computed on so many cores."""
+        set_threads(threads)
+        return self._embedder.embed_packed(packed, modality)

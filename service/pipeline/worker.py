@@ -1,0 +1,200 @@
+"""Processes that compute for this one."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import logging
+import multiprocessing
+import pickle
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+log = logging.getLogger("bma.worker")
+
+END = 5.0  # seconds that a process has to end by itself
+
+# Workers are forked from a process that has imported what they need and does nothing else: they start in milliseconds,
+# share its memory, and no thread can hold a lock at that moment. On macOS what is imported does not bear a fork.
+_context: Any = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "forkserver")
+_context.set_forkserver_preload(["service.pipeline.reader", "service.pipeline.lane"])
+
+
+class WorkerDied(Exception):
+    """A worker's process has ended with a call in it."""
+
+
+class _WorkerGone(WorkerDied):
+    """It had ended before."""
+
+
+class Worker:
+    """A process with an object of its own, whose methods are called from here, one at a time.
+
+    It computes beside this process, where threads would take turns for Python's lock, and a crash in it, as of a
+    decoder on a malicious file, ends nothing else. It ends with this process, however that ends.
+
+    Args:
+        name: in logs.
+        make: makes the object in the worker's process; pickled.
+        arguments: its own.
+    """
+
+    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any) -> None:
+        self.name = name
+        # plain pickle: multiprocessing's own would lay tensors into shared memory, of which a container has little
+        work = pickle.dumps((make, arguments), protocol=pickle.HIGHEST_PROTOCOL)
+        with _starting:  # multiprocessing looks after its children without a lock
+            self._connection, theirs = _context.Pipe()
+            self._process = _context.Process(target=_work, args=(theirs,), name=name, daemon=True)
+            self._process.start()
+            theirs.close()
+        _living.add(self)
+        with contextlib.suppress(OSError):  # the first call says so
+            self._connection.send_bytes(work)
+
+    def call(self, method: str, *arguments: Any, seconds: float | None = None) -> tuple[bool, Any]:
+        """Call a method; whether it returned, and what it returned or raised.
+
+        Args:
+            method: its name.
+            arguments: its own.
+            seconds: that it may take.
+
+        Raises:
+            WorkerDied: the process has ended.
+            TimeoutError: it is still at work. It can't be called again, only closed.
+        """
+        try:
+            self._connection.send((method, arguments))
+        except OSError as error:
+            raise _WorkerGone(self._end()) from error
+        try:
+            if self._connection.poll(seconds):
+                found: tuple[bool, Any] = self._connection.recv()
+                return found
+        except (EOFError, OSError) as error:
+            raise WorkerDied(self._end()) from error
+        raise TimeoutError(f"the process '{self.name}' was at work for more than {seconds:g} s")
+
+    def close(self, now: bool = False) -> None:
+        """Let the process end, after what it is doing unless `now`, and wait for it."""
+        self._connection.close()
+        with _starting:
+            if not now:
+                self._process.join(END)
+            if self._process.exitcode is None:
+                self._process.kill()
+                self._process.join()
+            self._process.close()
+        _living.discard(self)
+
+    def _end(self) -> str:
+        self._process.join(END)
+        return f"the process '{self.name}' has ended ({_reason(self._process.exitcode)})"
+
+
+class Workers:
+    """As many workers of one kind as there are threads that call at once.
+
+    Args:
+        name, make, arguments: of each, see `Worker`.
+    """
+
+    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any) -> None:
+        self._new = lambda: Worker(name, make, *arguments)
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []  # the latest last: its caches are warm
+        self._closed = False
+
+    def start(self) -> None:
+        """Have one more, before it is needed."""
+        self._give_back(self._new())
+
+    def call(self, method: str, *arguments: Any, seconds: float | None = None) -> Any:
+        """What a method of one of them gives, or raises; see `Worker.call`.
+
+        Raises:
+            WorkerDied, TimeoutError: of this call; the next one has another worker.
+        """
+        while True:
+            with self._lock:
+                idle = self._idle.pop() if self._idle else None
+            worker = idle or self._new()
+            try:
+                good, outcome = worker.call(method, *arguments, seconds=seconds)
+                break
+            except BaseException as error:
+                worker.close(now=True)
+                if idle is None or not isinstance(error, _WorkerGone):
+                    raise
+                log.warning("%s, and another takes its place", error)
+        self._give_back(worker)
+        if good:
+            return outcome
+        raise outcome
+
+    def close(self) -> None:
+        """Let all of them end."""
+        with self._lock:
+            idle, self._idle, self._closed = self._idle, [], True
+        for worker in idle:
+            worker.close()
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+                return
+        worker.close()
+
+
+def prepare() -> None:
+    """Let what workers are forked from load what they need, while this process still loads its own."""
+    if _context.get_start_method() == "forkserver":
+        from multiprocessing.forkserver import ensure_running
+
+        ensure_running()
+
+
+def _work(connection: Connection) -> None:
+    """What the process does, until the other end of its connection is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all of a group: the service says when
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, OSError):
+        make, arguments = pickle.loads(connection.recv_bytes())
+        made = make(*arguments)
+        del arguments
+        gc.freeze()
+        while True:
+            method, arguments = connection.recv()
+            try:
+                outcome = (True, getattr(made, method)(*arguments))
+            except Exception as error:  # noqa: BLE001 - it is the caller's
+                outcome = (False, error)
+            del arguments  # its memory is not kept until the next call
+            connection.send(outcome)
+            del outcome
+
+
+def _reason(code: int | None) -> str:
+    if code is None:
+        return "no longer answers"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _end_all() -> None:
+    """Before multiprocessing waits for its children, which wait for the end of their connections."""
+    for worker in list(_living):
+        worker.close(now=True)
+
+
+_starting = threading.Lock()
+_living: weakref.WeakSet[Worker] = weakref.WeakSet()
+atexit.register(_end_all)
