@@ -98,10 +98,11 @@ export function search(file, modality, target, options, signal) {
   return send(`v1/search/${target}s?${new URLSearchParams(asked)}`, file, modality, signal);
 }
 
-/** Classes with probabilities, best first: the model's own, or of `labels` of the catalogue. */
+/** Classes with probabilities, best first, of a sound also each window's: the model's own, or of `labels` of the catalogue. */
 export function classify(file, modality, { labels = [], explain = false }, signal) {
   const asked = new URLSearchParams(labels.map((label) => ["labels", label]));
   if (explain) asked.set("explain", "true");
+  if (modality === "sound") asked.set("windows", "true");
   return send(`v1/classify?${asked}`, file, modality, signal);
 }
 

@@ -2,6 +2,7 @@
 
 import { classify } from "./api.js";
 import { byId, element, percent } from "./dom.js";
+import { showHeard } from "./given.js";
 
 const mostBars = () => (matchMedia("(max-width: 52rem)").matches ? 3 : 5);
 
@@ -48,8 +49,9 @@ export function makeClasses(say, fail) {
     list.setAttribute("aria-busy", "true");
     if (!list.children.length) list.replaceChildren(...Array.from({ length: mostBars() }, () => bar({ label: "\u00a0", probability: null })));
     try {
-      const { classes } = await classify(file, modality, { labels: byLabels() ? (wanted.length ? wanted : ["*"]) : [], explain }, signal);
+      const { classes, windows } = await classify(file, modality, { labels: byLabels() ? (wanted.length ? wanted : ["*"]) : [], explain }, signal);
       show(classes);
+      showHeard(windows);
       if (classes.length) say(`most likely ${classes[0].label}, ${percent(classes[0].probability)}`);
       return classes[0] ?? null;
     } finally {

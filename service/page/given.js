@@ -5,10 +5,10 @@ import { byId, element, icon, nameOf, size, stretch } from "./dom.js";
 import { player } from "./player.js";
 import { colour, drawSpectrogram } from "./spectrogram.js";
 
-const MOST_LINES = 60; // of windows; more would hide the spectrogram
+const MOST_LINES = 60; // of windows; more would hide the spectrogram, and have no room for their classes
 
 let preview = "";
-let sound = null; // { player, lines, track, moment }
+let sound = null; // { player, lines, heard, track, moment }
 
 /**
  * Show a file; `item` is the one of the catalogue that it comes from, if any. Room is kept for what will be told of
@@ -35,21 +35,22 @@ function makeSound(file, item, windowSeconds, signal) {
   const picture = element("canvas", { class: "spectrum", width: 600, height: 96, "aria-hidden": "true" });
   const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
   const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
+  const heard = element("ol", { class: "heard", "aria-label": "What is heard when" });
   const track = element("canvas", { class: "track", width: 600, height: 12, "aria-hidden": "true" });
   const moment = element("div", { class: "moment" });
   const plays = player(preview, file.name, [picture, lines, wave], item?.metadata);
-  sound = { player: plays, lines, track, moment };
+  sound = { player: plays, lines, heard, track, moment };
   hear(file, item, signal).then(async (samples) => {
     if (!samples || signal.aborted) return;
     const seconds = samples.length / RATE;
     plays.extend(seconds);
     const several = windowSeconds > 0 && seconds >= 1.5 * windowSeconds;
-    for (const part of [track, moment]) part.classList.toggle("expected", several);
+    for (const part of [heard, track, moment]) part.classList.toggle("expected", several);
     drawWave(wave, samples, 120);
     await drawSpectrogram(picture, samples, signal);
     picture.dataset.drawn = true;
   });
-  return [plays.root, track, moment];
+  return [plays.root, heard, track, moment];
 }
 
 async function hear(file, item, signal) {
@@ -92,6 +93,25 @@ export function showWindows(windows, hit) {
   const words = element("p", {}, `Its ${windows.length} windows, brighter where they match better. Of `, element("b", { dir: "auto" }, nameOf(hit)), " the best is ", element("span", { class: "nowrap" }, `${stretch(hit.window)}.`));
   moment.replaceChildren(words, play);
   track.classList.add("drawn");
+}
+
+/** The class of each window of the sound, those in a row that have the same one together. */
+export function showHeard(windows) {
+  if (!sound || !windows || windows.length < 2) return;
+  const runs = [];
+  for (const { start, end, classes } of windows) {
+    const { label } = classes[0];
+    if (runs.at(-1)?.label === label) runs.at(-1).end = end;
+    else runs.push({ start, end, label });
+  }
+  const shown = runs.length > MOST_LINES ? [] : runs;
+  sound.heard.replaceChildren(
+    ...shown.map((run) => {
+      const part = element("li", { title: `${stretch(run)}: ${run.label}` }, element("span", { class: "unseen" }, `${stretch(run)}: `), element("span", { class: "label", dir: "auto" }, run.label));
+      part.style.setProperty("--share", run.end - run.start);
+      return part;
+    }),
+  );
 }
 
 /** Play the seconds of a window. */

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import wave
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -101,6 +103,28 @@ def test_which_seconds_matched(visit: Visit, long_sound: Path) -> None:
     assert position.evaluate(f"range => {said}") < end + 1
 
 
+def test_what_is_heard_when(visit: Visit, http: httpx.Client, long_sound: Path) -> None:
+    """Windows in a row that have the same class are one; their widths are their seconds."""
+    page = visit()
+    give(page, long_sound)
+    parts = page.get_by_role("list", name="What is heard when").get_by_role("listitem")
+    seen = []
+    for chosen in ({}, {"labels": "*"}):
+        if chosen:
+            page.get_by_role("radio", name="by the catalogue's labels").check()
+        parameters = {"windows": "true", **chosen}
+        answer = http.post("/v1/classify", files={"sound": long_sound.read_bytes()}, params=parameters)
+        windows = answer.json()["results"][0]["windows"]
+        runs = [list(run) for _, run in itertools.groupby(windows, lambda window: window["classes"][0]["label"])]
+        told = [f"{run[0]['start']:g}–{round(run[-1]['end'], 1):g} s: {run[0]['classes'][0]['label']}" for run in runs]
+        expect(parts).to_have_text(told)
+        seen.append((len(runs), len(windows)))
+        wide: list[float] = parts.evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+        shares = [run[-1]["end"] - run[0]["start"] for run in runs]
+        assert [one / sum(wide) for one in wide] == pytest.approx([one / sum(shares) for one in shares], abs=0.01)
+    assert any(1 < runs < windows for runs, windows in seen)
+
+
 def test_a_sound_of_one_window_has_no_seconds_to_choose(visit: Visit, tmp_path: Path) -> None:
     file = tmp_path / "short.wav"
     with wave.open(str(file), "wb") as short:
@@ -110,6 +134,7 @@ def test_a_sound_of_one_window_has_no_seconds_to_choose(visit: Visit, tmp_path: 
     give(page, file)
     wait_for_answer(page)
     expect(page.locator("#given .moment")).to_be_hidden()
+    expect(page.locator("#given .heard")).to_be_hidden()
     expect(page.locator(".when")).to_have_count(0)
 
 
