@@ -33,6 +33,7 @@ export function makeAddition(changed) {
       said.replaceChildren(element("span", { class: "bad" }, problem.detail ?? problem.message));
     }
     button.disabled = false;
+    if (document.activeElement === document.body) button.focus(); // being disabled took it
   });
 
   function tell(created, item) {

@@ -3,6 +3,7 @@
 import { search } from "./api.js";
 import { byId, count } from "./dom.js";
 import { showExplanation } from "./explanation.js";
+import { keepFocus, orAnswer } from "./focus.js";
 import { showPictures, showSounds, showWaiting } from "./gallery.js";
 import { showWindows } from "./given.js";
 import { view } from "./viewer.js";
@@ -27,7 +28,8 @@ export function makeFinding({ ask, mayDelete, deleted }) {
       const { modality } = question;
       const other = modality === "image" ? "sound" : "image";
       // What only the other sense can find comes first; how it was found stands between.
-      byId("answer").append(sectionOf(other), byId("why"), sectionOf(modality));
+      const why = byId("why");
+      if (why.nextElementSibling !== sectionOf(modality)) byId("answer").append(sectionOf(other), why, sectionOf(modality)); // what moves loses the focus
       if (named) best = named;
       const both = [one(question, other, options, true, signal), one(question, modality, options, false, signal)];
       const [crossed, alike] = await Promise.all(both);
@@ -35,9 +37,9 @@ export function makeFinding({ ask, mayDelete, deleted }) {
       if (hits.windows) showWindows(hits.windows, hits.hits[0]);
       if (crossed.explanation) {
         const top = await Promise.resolve(best).catch(() => null);
-        if (!signal.aborted) showExplanation(modality, crossed.explanation, crossed.hits, top);
+        if (!signal.aborted) orAnswer(() => showExplanation(modality, crossed.explanation, crossed.hits, top));
       } else {
-        byId("why").hidden = true;
+        orAnswer(() => (why.hidden = true));
       }
       return [crossed.words, alike.words];
     },
@@ -59,11 +61,12 @@ export function makeFinding({ ask, mayDelete, deleted }) {
     const section = sectionOf(target);
     const list = section.querySelector("ol");
     const note = section.querySelector(".note");
-    section.querySelector("h2").textContent = crossing ? `${PLURAL[target]} for this ${NOUN[modality]}` : `${PLURAL[target]} like it`;
+    const title = section.querySelector("h2");
+    title.textContent = crossing ? `${PLURAL[target]} for this ${NOUN[modality]}` : `${PLURAL[target]} like it`;
     section.hidden = false;
     const held = catalogue[`${target}s`];
     if (!held) {
-      list.replaceChildren();
+      keepFocus(list, title, () => list.replaceChildren());
       note.textContent = `The catalogue holds no ${NOUN[target]}s yet.`;
       return { hits: [], words: `no ${NOUN[target]}s to be found` };
     }
@@ -85,7 +88,7 @@ export function makeFinding({ ask, mayDelete, deleted }) {
       point: (hit) => found.windows && showWindows(found.windows, hit),
       open: (number) => view(hits, number, { ask, deleted: mayDelete() ? deleted : null }),
     };
-    (target === "image" ? showPictures : showSounds)(list, hits, actions);
+    keepFocus(list, title, () => (target === "image" ? showPictures : showSounds)(list, hits, actions));
     return { ...found, hits, words: `${count(hits.length, NOUN[target])} found` };
   }
 }

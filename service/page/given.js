@@ -91,7 +91,9 @@ export function showWindows(windows, hit) {
   });
   const play = element("button", { type: "button", class: "quiet", onclick: () => playWindow(hit.window) }, icon("play"), `Play ${stretch(hit.window)}`);
   const words = element("p", {}, `Its ${windows.length} windows, brighter where they match better. Of `, element("b", { dir: "auto" }, nameOf(hit)), " the best is ", element("span", { class: "nowrap" }, `${stretch(hit.window)}.`));
+  const pressed = moment.contains(document.activeElement);
   moment.replaceChildren(words, play);
+  if (pressed) play.focus({ preventScroll: true });
   track.classList.add("drawn");
 }
 

@@ -1,6 +1,7 @@
 // What the visitor has to be told: problems, and that the service is busy.
 
 import { byId, element } from "./dom.js";
+import { orAnswer } from "./focus.js";
 
 /** Say it to those who listen to the page. */
 export const say = (text) => (byId("status").textContent = text);
@@ -15,7 +16,7 @@ export function showProblem({ title, detail, message, kind }, again = null) {
   hideBusy();
 }
 
-export const hideProblem = () => (byId("problem").hidden = true);
+export const hideProblem = () => orAnswer(() => (byId("problem").hidden = true));
 
 let counting = 0;
 

@@ -7,6 +7,7 @@ import { byId, count, element, nameOf, size } from "./dom.js";
 import { forget } from "./facets.js";
 import { makeFilters } from "./filters.js";
 import { makeFinding } from "./finding.js";
+import { orAnswer } from "./focus.js";
 import { showSamples } from "./gallery.js";
 import { hideGiven, showGiven } from "./given.js";
 import { modalityOf, takeFiles } from "./intake.js";
@@ -134,7 +135,8 @@ async function ask(file, item = null) {
   scrollTo({ top: 0 });
   const answered = answer(signal);
   const focused = document.activeElement;
-  if (focused === document.body || !focused.getClientRects().length) byId("given").focus(); // what was clicked has gone
+  const goes = byId("answer").contains(focused) || !focused.getClientRects().length; // what was clicked
+  if (goes || focused === document.body) byId("given").focus();
   await answered;
 }
 
@@ -176,8 +178,7 @@ async function refine() {
 }
 
 function fail(problem) {
-  finding.clear();
-  classes.clear();
+  clear();
   const again = ["unreachable", "internal", "busy"].includes(problem.kind) ? () => answer(renew()) : null;
   showProblem(problem, again);
   say(byId("problem").innerText);
@@ -205,14 +206,16 @@ function refuse(title, detail) {
   question = null;
   hideGiven();
   offerAddition(null);
-  finding.clear();
-  classes.clear();
+  clear();
   const samples = byId("samples");
   samples.hidden = !samples.querySelector("button");
   byId("main").dataset.state = "empty";
   showProblem(new Problem(title, detail));
   say(`${title}. ${detail}`);
 }
+
+/** Show nothing that was found. */
+const clear = () => orAnswer(() => (finding.clear(), classes.clear()));
 
 /** Cancel what runs; the signal of what comes next. */
 function renew() {

@@ -59,6 +59,7 @@ export function view(hits, number, { ask, deleted }) {
         deleted(hit);
       } catch (problem) {
         button.disabled = false;
+        button.focus(); // being disabled took it
         said.textContent = problem.detail ?? problem.message;
       }
     };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,15 @@ def sound(demo_folder: Path) -> Path:
 @pytest.fixture
 def image(demo_folder: Path) -> Path:
     return min(demo_folder.glob("images/boat_test*.jpg"))
+
+
+@pytest.fixture
+def long_sound(demo_folder: Path, tmp_path: Path) -> Path:
+    """Several of the demo's sounds in a row: more than one window."""
+    file = tmp_path / "several.wav"
+    with wave.open(str(file), "wb") as joined:
+        joined.setparams((1, 2, 22050, 0, "NONE", ""))
+        for part in sorted(demo_folder.glob("sounds/*_test*.wav"))[:6]:
+            with wave.open(str(part)) as read:
+                joined.writeframes(read.readframes(read.getnframes()))
+    return file

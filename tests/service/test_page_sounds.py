@@ -25,18 +25,6 @@ COLOURS = """canvas => {
 }"""
 
 
-@pytest.fixture
-def long_sound(demo_folder: Path, tmp_path: Path) -> Path:
-    """Several of the demo's sounds in a row: more than one window."""
-    file = tmp_path / "several.wav"
-    with wave.open(str(file), "wb") as joined:
-        joined.setparams((1, 2, 22050, 0, "NONE", ""))
-        for part in sorted(demo_folder.glob("sounds/*_test*.wav"))[:6]:
-            with wave.open(str(part)) as read:
-                joined.writeframes(read.readframes(read.getnframes()))
-    return file
-
-
 def drawn(page: Page, selector: str) -> None:
     expect(page.locator(selector)).to_have_attribute("data-drawn", "true")
     colours: int = page.locator(selector).evaluate(COLOURS)
