@@ -207,12 +207,12 @@ class Service:
     samples: list[dict[str, float]] = field(default_factory=list)
 
     def sample(self) -> dict[str, float]:
-        """Bytes of resident memory, threads, open files."""
+        """Bytes of resident memory (its workers' too), threads, open files."""
         place = Path("/proc") / str(self.process.pid)
         status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
         files = len(list((place / "fd").iterdir()))
         return {
-            "memory": 1024 * float(status["VmRSS"].split()[0]),
+            "memory": float(resident(self.process.pid)),
             "threads": float(status["Threads"]),
             "files": float(files),
         }
@@ -345,6 +345,33 @@ def make_catalogue(bundle: Path, folder: Path) -> Path:
 
 def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
+
+
+def family(pid: int) -> list[int]:
+    """A process, those that it has started, and those that these have."""
+    children: dict[int, list[int]] = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has just ended
+            continue
+        children.setdefault(parent, []).append(int(place.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process's family has, each page counted once; 0 where that can't be known."""
+    total = 0
+    for one in family(pid):
+        try:
+            lines = (Path("/proc") / str(one) / "smaps_rollup").read_text().splitlines()
+        except OSError:  # as above, or no Linux
+            continue
+        total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.soak import resident
 from tests.conftest import BMA, ROOT, Server, wait_until_ready
 from tests.service.fuzz.originals import originals
-from tests.service.fuzz.run import Run, resident
+from tests.service.fuzz.run import Run
 from training.model.media.image import FORMATS
 
 REQUESTS = int(os.environ.get("FUZZ") or 500)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from benchmarks.soak import resident
 from service.problems import KINDS, MEDIA_TYPE, URN
 from tests.service.fuzz.originals import Original
 from tests.service.fuzz.request import Request, good_request, make_request
@@ -34,7 +35,7 @@ class Outcome:
     Attributes:
         answers: how often each status came.
         failures: a sentence for each request that was answered as none may be.
-        memory: the server's resident bytes, warm and at the end.
+        memory: resident bytes of the server and its workers, warm and at the end.
         good: good files that were answered in between.
         seconds: it took.
     """
@@ -196,15 +197,6 @@ def check(request: Request, status: int, media_type: str, content: bytes) -> str
         if kind == "not-computable":
             return "was decoded to what the model has no answer for"
     return ""
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has; 0 where that can't be known."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def alive(place: str) -> bool:
