@@ -133,6 +133,18 @@ def http(service_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@contextmanager
+def no_superuser() -> Iterator[None]:
+    """As someone for whom permissions hold, where the tests are run by root."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
 def start_server(*arguments: str | Path) -> Server:
     """`bma serve …` on a free port, which listens but may not be ready; whoever starts it ends it."""
     command = [*BMA, "serve", "--port", "0", "--device", "cpu", *map(str, arguments)]

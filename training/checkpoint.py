@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.model.draft import clear_drafts, make_draft
+from training.model.tensors import write_tensors
 
 FIRST = "step-00000000.safetensors"  # proves that a run can write; the seed gives what is in it
 
@@ -62,9 +61,7 @@ class Checkpoints:
         file = self.folder / f"step-{step:08d}.safetensors"
         try:
             with make_draft(self._any) as draft:
-                save_file(tensors, draft / file.name, metadata={"step": json.dumps(step)})
-                with (draft / file.name).open("rb") as stream:
-                    os.fsync(stream.fileno())
+                write_tensors(tensors, draft / file.name, {"step": json.dumps(step)})
                 (draft / file.name).replace(file)
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error

@@ -1,5 +1,6 @@
 """Checkpoints: exact, whole or absent, the last few kept, broken ones passed over."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -125,10 +126,19 @@ def test_a_full_disk_leaves_the_earlier_ones_alone(tmp_path: Path, monkeypatch: 
         file.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training.checkpoint, "save_file", fail)
+    monkeypatch.setattr(training.checkpoint, "write_tensors", fail)
     with pytest.raises(CheckpointError, match=r"of step 2 could not be written to .* \(No space left on device\)"):
         checkpoints.save(2, *make(0))
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [content]
+
+
+def test_who_may_read_one_is_the_umasks_to_say(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        file = Checkpoints(tmp_path).save(1, *make(0))
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_disk_without_room_for_what_a_run_writes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from training.model.config import ModelConfig, PreprocessConfig, check_type
@@ -20,6 +20,7 @@ from training.model.head import ClassHead
 from training.model.memory import Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
+from training.model.tensors import write_tensors
 
 SCHEMA = 2
 CAME_WITH_2 = ("separate_heads",)  # keys of the model; before, all were as their defaults
@@ -92,16 +93,16 @@ class Bundle:
 
     def _write(self, folder: Path, config: dict[str, Any]) -> None:
         tensors = {key: tensor.contiguous().cpu() for key, tensor in self.model.state_dict().items()}
-        save_file(tensors, folder / WEIGHTS)
+        write_tensors(tensors, folder / WEIGHTS)
         heads: dict[str, Tensor] = {}
         for modality, head in self.heads.items():
             heads[f"{modality}.weight"] = head.weight.contiguous().cpu()
             heads[f"{modality}.bias"] = head.bias.contiguous().cpu()
-        save_file(heads, folder / HEADS)
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for file in folder.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
+        write_tensors(heads, folder / HEADS)
+        with (folder / CONFIG).open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(config, indent=2) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         folder.chmod(0o755)
 
 
@@ -146,10 +147,9 @@ def load_bundle(path: str | Path) -> Bundle:
 
 
 def _read_config(file: Path) -> dict[str, Any]:
+    _check_opens(file, "the folder is not a bundle, or its copy is not complete")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{file} is missing; the folder is not a bundle, or its copy is not complete") from None
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
     if (file.parent / "model" / file.name).is_file():
@@ -163,6 +163,15 @@ def _read_config(file: Path) -> dict[str, Any]:
     return config
 
 
+def _check_opens(file: Path, remedy: str) -> None:
+    try:
+        file.open("rb").close()
+    except FileNotFoundError:
+        raise BundleError(f"{file} is missing; {remedy}") from None
+    except OSError as error:
+        raise BundleError(f"{file} can't be read ({error.strerror}); copy the bundle so that this user can") from None
+
+
 def _section(config: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     section = config.get(key)
     if not isinstance(section, dict):
@@ -171,10 +180,9 @@ def _section(config: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 
 def _read_tensors(file: Path, expected: dict[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
+    _check_opens(file, "copy the bundle again")  # of a file that may not be read safetensors says that there is none
     try:
         tensors = load_file(file)
-    except FileNotFoundError:
-        raise BundleError(f"{file} is missing; copy the bundle again") from None
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{file} can't be read ({error}); copy the bundle again") from None
     for key, (shape, dtype) in expected.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import resource
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.conftest import no_superuser
 from training.model.bundle import CAME_WITH_2, CONFIG, HEADS, WEIGHTS, Bundle, BundleError, load_bundle
 from training.model.config import ModelConfig, PreprocessConfig
 
@@ -103,6 +105,16 @@ def test_saving_replaces_a_bundle_as_a_whole(bundle_of: Callable[..., Bundle], s
     assert not (saved / "stray.txt").exists()
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_who_may_read_its_files_is_the_umasks_to_say(bundle: Bundle, tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        bundle.save(tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()} == {mode}
+
+
 def test_a_failed_replacement_leaves_the_old_bundle(
     bundle_of: Callable[..., Bundle], saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +198,18 @@ def test_what_is_no_folder_says_how_to_get_a_bundle(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
     assert refusal(saved).startswith(f"{saved / name} is missing; ")
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HEADS])
+def test_a_file_that_this_user_may_not_read_is_not_said_to_be_missing(
+    saved: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (saved / name).chmod(0)
+    monkeypatch.chdir(saved)
+    saved.chmod(0o755)
+    with no_superuser(), pytest.raises(BundleError) as caught:
+        load_bundle(".")
+    assert str(caught.value) == f"{name} can't be read (Permission denied); copy the bundle so that this user can"
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, HEADS])
