@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ class QueryError(ValueError):
     """A question that can't be asked; `str()` is one sentence with the remedy."""
 
 
-def query(arguments: argparse.Namespace) -> None:
-    """Ask about files and print the answers."""
+def query(arguments: argparse.Namespace) -> int:
+    """Ask about files and print the answers; files that failed are told on stderr. Status 1 where one did."""
     sides = {modality_of(file) for file in arguments.files}
     if len(sides) > 1:
         raise QueryError("the files are images and sounds; ask for one kind at a time")
@@ -36,12 +37,19 @@ def query(arguments: argparse.Namespace) -> None:
         with Client(arguments.url, api_key=key) as client:
             results = _ask(client, arguments, files, condition)
     except ServiceError as error:
+        if error.status == 401 and key is None:
+            raise QueryError(f"{arguments.url} asks for an API key; give it with --key or as BMA_API_KEY") from None
         raise QueryError(str(error)) from None
+    failed = [result for result in results if result.get("error")]
     if arguments.json:
         print(json.dumps([result.json for result in results], indent=2))
-        return
-    for result in results:
-        print("\n".join(describe(result)))
+    else:
+        for result in results:
+            if not result.get("error"):
+                print("\n".join(describe(result)))
+    for result in failed:
+        print(f"bma: {result['error']['detail']}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _ask(
@@ -63,6 +71,8 @@ def _ask(
 
 def modality_of(file: Path) -> str:
     """`image` or `sound`, by the file's ending."""
+    if file.is_dir():
+        raise QueryError(f"{file} is a folder; name the files in it that you ask about")
     suffix = file.suffix.lower()
     if suffix in suffixes.IMAGES:
         return "image"
@@ -76,10 +86,10 @@ def modality_of(file: Path) -> str:
 def describe(result: Mapping[str, Any]) -> list[str]:
     """A result as lines to read."""
     lines = [f"{result['name']}:"]
-    if result.get("error"):
-        lines.append(f"  {result['error']['detail']}")
     for hit in result.get("hits") or []:
-        lines.append(f"  {hit['score']:.3f}  {hit['label'] or '-':<16} {hit['id']}{_second(hit)}{_effects(hit)}")
+        lines.append(f"  {hit['score']:.3f}  {hit['label'] or '-':<16} {_name(hit)}{_second(hit)}{_effects(hit)}")
+    if result.get("hits") == []:
+        lines.append("  no hits: the catalogue holds none, or none that the filter lets pass")
     for entry in (result.get("classes") or [])[:5]:
         padded = f"{entry['label']:<16}" if entry.get("slots") else entry["label"]
         lines.append(f"  {entry['probability']:.3f}  {padded}{_effects(entry)}")
@@ -105,10 +115,16 @@ def _explained(explanation: Mapping[str, Any]) -> list[str]:
     for slot in explanation["slots"]:
         lines.append(f"  slot {slot['slot']:<5} {slot['weight']:.3f}")
         for kind in ("images", "sounds"):
-            near = ", ".join(f"{item['label'] or item['id']} {item['score']:.2f}" for item in slot[kind])
+            near = ", ".join(f"{item['label'] or _name(item)} {item['score']:.2f}" for item in slot[kind])
             if near:
                 lines.append(f"    {kind}: {near}")
     return lines
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    """What a person knows an item by: the path that it was indexed by, else its id."""
+    path = (item.get("metadata") or {}).get("path")
+    return path if isinstance(path, str) and path else str(item["id"])
 
 
 def _second(hit: Mapping[str, Any]) -> str:

@@ -220,11 +220,11 @@ def keys_list(arguments: argparse.Namespace) -> None:
         print(f"{key.name}  {key.scope}  {key.created}")
 
 
-def run_query(arguments: argparse.Namespace) -> None:
-    """`bma query`."""
+def run_query(arguments: argparse.Namespace) -> int:
+    """`bma query`; status 1 where a file failed."""
     from service.asking import query
 
-    query(arguments)
+    return query(arguments)
 
 
 def _settings(arguments: argparse.Namespace, file: Path | None = None, sets: Sequence[str] = (), **given: Any) -> Any:

@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from service.access.keys import add_key, read_keys
+from service.access.policy import Access
 from service.asking import QueryError, modality_of
 from service.cli import main
+from tests.service.conftest import Serving
 from training.model.media import image as images
 from training.model.media import sound as sounds
 
@@ -110,11 +113,44 @@ def test_the_key_is_sent(query: Query, image: Path, monkeypatch: pytest.MonkeyPa
     assert keys == [None, "Bearer from-environment", "Bearer from-option"]
 
 
-def test_a_file_that_fails_among_others_is_told_in_its_place(query: Query, image: Path, tmp_path: Path) -> None:
+def test_a_file_that_fails_among_others_is_told_on_stderr_and_by_the_status(
+    service_url: str, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
-    told = query("classify", tmp_path / "empty.jpg", image)
-    assert "empty.jpg:\n  empty.jpg is empty (0 bytes); send the file again." in told
-    assert f"{image.name}:\n" in told
+    for json_too in ([], ["--json"]):
+        files = map(str, (tmp_path / "empty.jpg", image))
+        assert main(["query", service_url, "classify", *files, *json_too]) == 1
+        told = capsys.readouterr()
+        assert told.err == "bma: empty.jpg is empty (0 bytes); send the file again.\n"
+        if json_too:
+            assert [result.get("error", {}).get("status") for result in json.loads(told.out)] == [422, None]
+        else:
+            assert told.out.startswith(f"{image.name}:\n")
+
+
+def test_items_of_a_folder_go_by_their_paths(
+    serving: Serving, empty_catalogue: Path, query: Query, image: Path
+) -> None:
+    with serving(empty_catalogue) as shelf:
+        url = str(shelf.base_url)
+        assert query("images", image, url=url).splitlines()[1:] == [
+            "  no hits: the catalogue holds none, or none that the filter lets pass"
+        ]
+        fields = {"id": "hash", "metadata": '{"path": "holiday/1.jpg"}'}
+        assert shelf.post("/v1/items", data=fields, files={"image": image.read_bytes()}).is_success
+        assert query("images", image, url=url).split()[1:] == ["1.000", "-", "holiday/1.jpg"]
+        assert "images: holiday/1.jpg " in query("images", image, "--explain", url=url)
+
+
+def test_where_a_key_is_needed_the_option_is_named(
+    serving: Serving, empty_catalogue: Path, query: Query, image: Path, tmp_path: Path
+) -> None:
+    add_key(tmp_path / "keys.json", "ann", "read")
+    with serving(empty_catalogue, access=Access(read_keys(tmp_path / "keys.json"))) as shelf:
+        url = str(shelf.base_url)
+        told = query("images", image, status=1, url=url)
+        assert told == f"bma: {url} asks for an API key; give it with --key or as BMA_API_KEY\n"
+        assert "not known here" in query("images", image, "--key", "bma_other", status=1, url=url)
 
 
 def test_what_can_not_be_asked_is_one_sentence(query: Query, image: Path, sound: Path, tmp_path: Path) -> None:
@@ -123,6 +159,7 @@ def test_what_can_not_be_asked_is_one_sentence(query: Query, image: Path, sound:
     assert "--filter takes a JSON object" in query("images", image, "--filter", "{", status=1)
     assert "filter knows no 'x'" in query("images", image, "--filter", '{"x": 1}', status=1)
     assert "'k'" in query("images", image, "-k", "0", status=1)
+    assert f"{tmp_path} is a folder; name the files in it" in query("images", tmp_path, status=1)
     (tmp_path / "text.jpg").write_text("hello")
     assert "text.jpg is not an image" in query("classify", tmp_path / "text.jpg", status=1)
     assert "rename it" in query("classify", tmp_path / "what", status=1)
