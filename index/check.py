@@ -15,7 +15,7 @@ from index.local import LocalCatalogue
 from index.replay import stored_vectors
 from index.tuning import Tuning
 
-SHOWN = 20  # ids in a finding
+SHOWN = 20  # ids or paths in a finding
 NEAR = 0.99  # cosine of what an index holds to what it would hold of the same vector today
 
 # What must be empty: findings, and the query of the ids that they name.
@@ -120,22 +120,31 @@ def _vectors(catalogue: LocalCatalogue, modality: Modality) -> Iterator[str]:
 
 def _content(catalogue: LocalCatalogue, deep: bool) -> Iterator[str]:
     held: set[str] = set()
-    gone, changed = [], []
+    moved, gone, changed = [], [], []
     for item in catalogue.list():
         held.add(item.content)
         try:
             file = catalogue.file(item)
         except CatalogueError:
-            gone.append(item.id)
+            if item.path:
+                moved.append(item.path)
+            else:
+                gone.append(item.id)
             continue
         if deep and item.content and content_hash(file.read_bytes()) != item.content:
             changed.append(item.id)
-    for ids, what in (
+    where = f"'bma index root {catalogue.folder} DIR'"
+    for names, what in (
+        (
+            moved,
+            f"have no file in its place below {catalogue.root}; put them back, say where they lie with {where}, "
+            "or remove the items",
+        ),
         (gone, "have no file in its place; put it back, or remove them"),
         (changed, "have content that is not as it was put; put it again"),
     ):
-        if ids:
-            yield f"{len(ids)} items {what}: {', '.join(ids[:SHOWN])}{' …' if len(ids) > SHOWN else ''}"
+        if names:
+            yield f"{len(names)} items {what}: {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
     spare = sum(hash not in held for hash in catalogue.content.hashes()) + sum(1 for _ in catalogue.content.drafts())
     if spare:
         yield f"{spare} files of content belong to no item; run 'bma index compact'"

@@ -25,6 +25,12 @@ def add_commands(index: Any, track: Track) -> None:
     check.add_argument("--deep", action="store_true", help="also read all content and compare it with its hash")
     _add_catalogue(check, index_check)
 
+    root = index.add_parser("root", help="say where a catalogue's files lie now, after it or they were moved")
+    root.add_argument("catalogue", type=Path, metavar="CATALOGUE")
+    root.add_argument("root", type=Path, metavar="DIR", help="the folder below which the files lie as they did before")
+    root.add_argument("--json", action="store_true", help="print JSON")
+    root.set_defaults(run=index_root)
+
     compact = index.add_parser("compact", help="give back the room that removed items have left")
     _add_catalogue(compact, index_compact)
 
@@ -86,6 +92,14 @@ def index_check(arguments: argparse.Namespace) -> int:
         lines = [f"nothing wrong: {_words(counts)}"]
     _say(arguments, {"findings": findings, **counts}, *lines)
     return 1 if findings else 0
+
+
+def index_root(arguments: argparse.Namespace) -> None:
+    """`bma index root`."""
+    from index.root import set_root
+
+    done = set_root(arguments.catalogue, arguments.root)
+    _say(arguments, done, f"{arguments.catalogue} now has its files below {arguments.root}: {_words(done)}")
 
 
 def index_compact(arguments: argparse.Namespace) -> None:

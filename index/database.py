@@ -44,7 +44,8 @@ class Database:
         self._opened: list[sqlite3.Connection] = []
         if not self.file.is_file():
             raise CatalogueError(
-                f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}'"
+                f"{folder} holds no catalogue; make one with 'bma index build BUNDLE SOURCE --out {folder}', "
+                f"or an empty one with 'bma index create BUNDLE --out {folder}'"
             )
         self._lock = take_lock(folder) if writable else None
         try:

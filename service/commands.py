@@ -51,6 +51,10 @@ def add_commands(commands: Any) -> None:
         build.add_argument("--json", action="store_true", help="print JSON")
         _add_model(build)
         build.set_defaults(run=index_build, sync=name == "sync")
+    create = actions.add_parser("create", help="make an empty catalogue, to be filled over HTTP")
+    create.add_argument("bundle", type=Path, metavar="BUNDLE")
+    create.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help="the catalogue's folder")
+    create.set_defaults(run=index_create)
     rebuild = actions.add_parser("rebuild", help="make a catalogue's indexes anew, or its vectors with another model")
     rebuild.add_argument("catalogue", type=Path, metavar="CATALOGUE")
     rebuild.add_argument("--model", type=Path, metavar="BUNDLE", help="embed all items again with this bundle")
@@ -164,6 +168,14 @@ def index_build(arguments: argparse.Namespace) -> None:
         print(f"  left out: {unreadable.reason}")
     if summary.unreadable:
         print(f"{len(summary.unreadable)} files were left out; {arguments.out / UNREADABLE} lists them all")
+
+
+def index_create(arguments: argparse.Namespace) -> None:
+    """`bma index create`."""
+    from service.indexing import create_empty
+
+    create_empty(arguments.bundle, arguments.out)
+    print(f"made the empty catalogue {arguments.out}; serve it with 'bma serve --index' and add items over HTTP")
 
 
 def index_rebuild(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from index.summary import UNREADABLE, Summary, write_unreadable
 from service.bulk import BulkEmbedder
 from service.fingerprint import check_fingerprint
 from training.data.rows import Row, RowsError, read_rows
+from training.model.bundle import load_bundle
 from training.model.embedder import Embedder
 from training.model.media import image, sound
 from training.progress import track
@@ -55,7 +56,8 @@ def build_catalogue(
             catalogue = LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, found.root)
         if catalogue.root != found.root.resolve():
             raise CatalogueError(
-                f"{out} holds files of {catalogue.root}, not of {found.root}; name another catalogue with --out"
+                f"{out} holds files of {catalogue.root}, not of {found.root}; name another catalogue with --out, "
+                f"or where they were moved there, say so with 'bma index root {out} {found.root}'"
             )
         with BulkEmbedder(embedder, found.root) as embed:
             summary = build(catalogue, found, embed, copy=copy, remove=sync, track=track)
@@ -67,6 +69,17 @@ def build_catalogue(
     if not summary.images and not summary.sounds and not summary.duplicates:
         raise CatalogueError(f"{source}: not one file could be indexed (the first: {summary.unreadable[0].reason})")
     return summary
+
+
+def create_empty(bundle: Path, out: Path) -> None:
+    """Make a catalogue without items for a bundle, to be filled over HTTP.
+
+    Raises:
+        BundleError: the bundle can't be used.
+        CatalogueError: there already is a catalogue, or the folder can't be written.
+    """
+    made_by = load_bundle(bundle)
+    LocalCatalogue.create(out, made_by.fingerprint, made_by.model.config.projection_dim, out).close()
 
 
 def find_entries(source: Path, splits: Sequence[str] | None = None, known: Path | None = None) -> Source:

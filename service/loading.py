@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from index.catalogue import Catalogue, CatalogueError, InUse, NotWritable
 from index.database import DATABASE
 from index.local import LocalCatalogue
+from index.root import gone
 from index.stores import open_catalogue
 from index.tuning import Tuning
 from service.access.keys import Keys, read_keys
@@ -19,6 +20,8 @@ from service.limits import Limits
 from service.pipeline.capacity import Capacity
 from service.settings import Settings
 from training.model.embedder import Embedder
+
+LOOKED_AT = 10  # items whose files are looked for at the start
 
 log = logging.getLogger("bma.service")
 
@@ -62,6 +65,7 @@ def load_engine(
         except CatalogueError:
             catalogue.close()
             raise
+        _warn_of_files_gone(catalogue)
     engine = Engine(embedder, catalogue, limits or Limits(), capacity)
     try:
         asyncio.run(engine.self_test())
@@ -148,6 +152,19 @@ def _open(index: Path | str, read_only: bool, tuning: Tuning | None) -> Catalogu
     except NotWritable:
         log.warning("%s can't be written, so it is served read-only", index)
         return open_catalogue(index, tuning=tuning)
+
+
+def _warn_of_files_gone(catalogue: Catalogue) -> None:
+    """Of a catalogue that was moved without its files, or they without it; by some items, as there may be millions."""
+    if isinstance(catalogue, LocalCatalogue):
+        some = catalogue.page(LOOKED_AT).items
+        missing = list(gone(catalogue, some))
+        if missing:
+            log.warning(
+                "%d of the first %d items of %s have no file in its place below %s, such as %s; "
+                "'bma index check' names them all, 'bma index root' says where they lie",
+                *(len(missing), len(some), catalogue.folder, catalogue.root, missing[0].path or missing[0].id),
+            )
 
 
 def _identity(index: str | None) -> tuple[int, int] | None:

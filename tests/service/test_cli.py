@@ -15,7 +15,7 @@ import pytest
 from service.cli import main
 from tests.conftest import Bma
 
-INDEX = ("build", "check", "compact", "export", "import", "info", "migrate", "rebuild", "sync")
+INDEX = ("build", "check", "compact", "create", "export", "import", "info", "migrate", "rebuild", "root", "sync")
 COMMANDS = (
     (),
     ("demo",),
@@ -79,7 +79,8 @@ def test_an_error_is_one_sentence_and_debug_shows_where(bma: Bma, tmp_path: Path
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"bma: {tmp_path / 'nothing'} holds no catalogue; make one with "
-        f"'bma index build BUNDLE SOURCE --out {tmp_path / 'nothing'}'\n"
+        f"'bma index build BUNDLE SOURCE --out {tmp_path / 'nothing'}', or an empty one with "
+        f"'bma index create BUNDLE --out {tmp_path / 'nothing'}'\n"
     )
     debugged = bma("--debug", "index", "info", tmp_path / "nothing")
     assert debugged.returncode == 1

@@ -21,6 +21,7 @@ from service import bulk
 from service.bulk import BulkEmbedder
 from service.cli import main
 from service.indexing import find_entries
+from service.loading import load_engine
 from tests.conftest import Serve
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import sound_seconds
@@ -261,6 +262,42 @@ def test_a_catalogue_takes_only_its_own_model_and_folder(index: Index, demo_fold
     assert "delete it and build it again" in index(tmp_path / "media", "--out", tmp_path / "corrupt", status=1)
     (tmp_path / "file").write_text("x")
     assert "name another folder" in index(tmp_path / "media", "--out", tmp_path / "file" / "x", status=1)
+
+
+def test_an_empty_catalogue_is_made_served_and_given_a_folder(
+    index: Index, demo_folder: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, media = tmp_path / "index", tmp_path / "media"
+    copies(demo_folder, media, 1)
+    create = ["index", "create", str(bundle_folder), "--out", str(out)]
+    assert main(create) == 0
+    assert "made the empty catalogue" in capsys.readouterr().out
+    engine = load_engine(bundle_folder, out, "cpu")
+    try:
+        assert engine.catalogue is not None
+        assert engine.catalogue.count() == {"image": 0, "sound": 0}
+    finally:
+        engine.close()
+    assert main(create) == 1
+    assert "already holds a catalogue" in capsys.readouterr().err
+    assert f"say so with 'bma index root {out} {media}'" in index(media, "--out", out, status=1)
+    assert main(["index", "root", str(out), str(media)]) == 0
+    capsys.readouterr()
+    assert "now holds 1 images and 1 sounds" in index(media, "--out", out)
+
+
+def test_a_service_warns_of_a_catalogue_that_was_moved_without_its_files(
+    index: Index, demo_folder: Path, bundle_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture, _ = copies(demo_folder, tmp_path / "media", 1)
+    index(tmp_path / "media", "--out", tmp_path / "index")
+    moved = Path(shutil.copytree(tmp_path / "index", tmp_path / "far" / "away" / "index"))
+    load_engine(bundle_folder, tmp_path / "index", "cpu").close()
+    assert caplog.messages == []
+    load_engine(bundle_folder, moved, "cpu").close()
+    [warning] = caplog.messages
+    assert f"2 of the first 2 items of {moved} have no file in its place below {moved.parent / 'media'}" in warning
+    assert f"such as {picture.name};" in warning
 
 
 def test_a_second_time_only_what_is_new_is_embedded(
