@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,23 @@ from service.pipeline.capacity import Capacity
 
 PREFIX = "BMA_"
 NESTED = "__"
+OTHERS = ("BMA_API_KEY", "BMA_MILVUS_TOKEN")  # read elsewhere, and never shown
+# What Kubernetes puts into a pod beside a service named bma-…, such as BMA_MEMORY_PORT_8000_TCP_ADDR.
+_KUBERNETES = re.compile(r"BMA(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?)|BMA_(\w+_)?PORT_\d+_\w+|BMA_\w+_PORT")
+_WORDS = {  # of pydantic's kinds of errors
+    "bool_parsing": "true or false",
+    "finite_number": "a number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "an address of a site, such as https://app.example",  # of `Origin`
+}
 
 
 class BadSettings(ValueError):
@@ -111,8 +129,9 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None, sets: Sequ
         sets: `key=value` each, such as `limits.files=8`.
 
     Raises:
-        BadSettings: a key that is none, a value that is out of range, or a file that can't be read.
+        BadSettings: a key that is none, a value that is out of range or has no effect, or a file that can't be read.
     """
+    _check_environment()
     given = {name: value for name, value in flags.items() if value is not None}
     for text in sets:
         _put(given, text)
@@ -122,7 +141,11 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None, sets: Sequ
     except SettingsError as error:
         raise BadSettings(f"the environment's settings can't be read ({' '.join(str(error).split())})") from None
     except ValidationError as error:
-        raise BadSettings(_sentence(error.errors(include_url=False)[0])) from None
+        raise BadSettings("; ".join(_sentence(found) for found in error.errors(include_url=False))) from None
+    if settings.keys is None and settings.rate is not None:
+        raise BadSettings("setting rate is of each key, and there are no keys; say --keys FILE, or leave it out")
+    if settings.rate is None and "burst" in settings.model_fields_set:
+        raise BadSettings("setting burst goes with a rate, and there is none; set rate too, or leave it out")
     return settings
 
 
@@ -185,15 +208,38 @@ def _read(file: Path | None) -> dict[str, Any]:
         raise BadSettings(f"the settings file {file} is not TOML ({error})") from None
 
 
+def _check_environment() -> None:
+    """Refuse a variable that looks like a setting and is none; those below tables pydantic finds."""
+    for name, value in os.environ.items():
+        name = name.upper()
+        key = name.removeprefix(PREFIX).lower().replace(NESTED, ".")
+        if not name.startswith(PREFIX) or key.partition(".")[0] in Settings.model_fields or not value:
+            continue
+        if name not in OTHERS and not _KUBERNETES.fullmatch(name):
+            near = _nearest(key)
+            meant = f"{PREFIX}{near.replace('.', NESTED)}".upper() if near else ""
+            remedy = f"did you mean {meant}?" if near else "docs/serving.md lists all"
+            raise BadSettings(f"there is no setting '{name[:80]}'; {remedy}")
+
+
+def _nearest(key: str) -> str | None:
+    return next(iter(difflib.get_close_matches(key, known(), 1)), None)
+
+
 def _sentence(error: Any) -> str:
-    """The first of pydantic's complaints, by the setting's name."""
+    """One of pydantic's complaints, by the setting's name and in our words."""
     name = ".".join(part for part in error["loc"] if isinstance(part, str))
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        near = difflib.get_close_matches(name, known(), 1)
-        remedy = f"did you mean {near[0]}?" if near else "docs/serving.md lists all"
+        near = _nearest(name)
+        remedy = f"did you mean {near}?" if near else "docs/serving.md lists all"
         return f"there is no setting '{name[:80]}'; {remedy}"
+    if any(key.startswith(f"{name}.") for key in known()):
+        return f"setting {name} is a table of settings, such as {name}.KEY=VALUE"
+    given = f"not {str(error['input'])[:80]!r}"
+    if words := _WORDS.get(error["type"]):
+        return f"setting {name} must be {words.format(**error.get('ctx', {}))}, {given}"
     message = str(error["msg"])
-    return f"setting {name}: {message[:1].lower()}{message[1:]}, not {str(error['input'])[:80]!r}"
+    return f"setting {name}: {message[:1].lower()}{message[1:]}, {given}"
 
 
 def known() -> list[str]:

@@ -1,5 +1,5 @@
 """kill -9 of a writer at random moments: all that was acknowledged is there, nothing else but, as a whole, the change
-that was under way. BMA_CRASH_ROUNDS sets how many rounds there are."""
+that was under way. CRASH_ROUNDS sets how many rounds there are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from index.local import LocalCatalogue
 from index.tuning import Tuning
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = int(os.environ.get("BMA_CRASH_ROUNDS", "15"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "15"))
 WRITER = Path(__file__).with_name("crash_writer.py")
 TUNING = Tuning(exact=60)
 State = dict[str, dict[str, Any]]

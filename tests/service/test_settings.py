@@ -53,7 +53,7 @@ def test_flags_win_then_the_environment_then_the_file(tmp_path: Path, monkeypatc
 def test_each_limit_is_a_setting_and_is_checked(name: str) -> None:
     assert getattr(load_settings({}, None, [f"limits.{name}=5"]).limits, name) == 5
     for nonsense in ("0", "-1", "many", "nan", "inf", ""):
-        with pytest.raises(BadSettings, match=rf"^setting limits\.{name}: "):
+        with pytest.raises(BadSettings, match=rf"^setting limits\.{name} must be (a|at|more) "):
             load_settings({}, None, [f"limits.{name}={nonsense}"])
 
 
@@ -63,18 +63,22 @@ def test_each_limit_is_a_setting_and_is_checked(name: str) -> None:
         ("prot=1", "there is no setting 'prot'; did you mean port?"),
         ("limits.file=1", "there is no setting 'limits.file'; did you mean limits.files?"),
         ("zzz.zzz=1", "there is no setting 'zzz"),
-        ("catalogue.recall=2", "setting catalogue.recall: input should be less than or equal to 1, not '2'"),
-        ("catalogue.memory=0", "setting catalogue.memory: "),
-        ("port=x", "setting port: input should be a valid integer"),
-        ("rate=0", "setting rate: "),
-        ("burst=0", "setting burst: "),
-        ("log=xml", "setting log: input should be 'text' or 'json', not 'xml'"),
-        ("limits=3", "setting limits: "),
-        ("origins=example.org", "setting origins: "),
-        ("origins=*", "setting origins: "),
+        ("catalogue.recall=2", "setting catalogue.recall must be at most 1, not '2'"),
+        ("catalogue.memory=0", "setting catalogue.memory must be more than 0, not '0'"),
+        ("port=x", "setting port must be a whole number, not 'x'"),
+        ("rate=0", "setting rate must be more than 0, not '0'"),
+        ("rate=often", "setting rate must be a number, not 'often'"),
+        ("rate=2", "setting rate is of each key, and there are no keys; "),
+        ("burst=3", "setting burst goes with a rate, and there is none; "),
+        ("read_only=perhaps", "setting read_only must be true or false, not 'perhaps'"),
+        ("burst=0", "setting burst must be more than 0, not '0'"),
+        ("log=xml", "setting log must be 'text' or 'json', not 'xml'"),
+        ("limits=3", "setting limits is a table of settings, "),
+        ("origins=example.org", "setting origins must be an address of a site, such as "),
+        ("origins=*", "setting origins must be an address of a site, such as "),
         ("port", "--set port is not KEY=VALUE"),
         ("=3", "--set =3 is not KEY=VALUE"),
-        ("port.x=3", "setting port: "),
+        ("port.x=3", "setting port must be a whole number, not \"{'x': '3'}\""),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(text: str, words: str) -> None:
@@ -100,6 +104,51 @@ def test_the_file_and_the_environment_are_held_to_the_same(tmp_path: Path, monke
     monkeypatch.setenv("BMA_LIMITS__FLES", "3")
     with pytest.raises(BadSettings, match=r"no setting 'limits\.fles'"):
         load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("BMA_READONLY", "did you mean BMA_READ_ONLY?"),
+        ("BMA_LIMITS_FILES", "did you mean BMA_LIMITS__FILES?"),
+        ("bma_prot", "did you mean BMA_PORT?"),
+        ("BMA_FOO", "docs/serving.md lists all"),
+        ("BMA_FOO__FILES", "docs/serving.md lists all"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused(name: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(BadSettings) as caught:
+        load_settings({})
+    assert str(caught.value) == f"there is no setting '{name.upper()}'; {remedy}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BMA_API_KEY",
+        "BMA_MILVUS_TOKEN",
+        "BMA_SERVICE_HOST",
+        "BMA_MEMORY_SERVICE_PORT_HTTP",
+        "BMA_MEMORY_PORT",
+        "BMA_PORT_8000_TCP",
+        "BMA_MEMORY_PORT_8000_TCP_ADDR",
+    ],
+)
+def test_a_variable_that_others_set_is_let_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("BMA_FOO", "")  # as good as not set
+    assert load_settings({}).shown() == Settings().shown()
+
+
+def test_of_several_that_are_wrong_each_is_told() -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings({"port": "abc"}, None, ["limits.files=0", "limits.fles=1"])
+    told = str(caught.value)
+    assert "setting port must be a whole number, not 'abc'" in told
+    assert "setting limits.files must be at least 1, not '0'" in told
+    assert "there is no setting 'limits.fles'; did you mean limits.files?" in told
+    assert "\n" not in told
 
 
 def test_all_are_shown_in_one_line() -> None:
