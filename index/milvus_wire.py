@@ -47,7 +47,7 @@ class Wire:
             import pymilvus
         except ImportError:
             raise CatalogueError(
-                f'{address} is in Milvus, which needs pymilvus; pip install "bma-memory[milvus]"'
+                f"{address} is in Milvus, which needs pymilvus; in the project's folder say pip install '.[milvus]'"
             ) from None
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it prints a traceback before it raises
         self.address, self._milvus = address, pymilvus

@@ -51,7 +51,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, ModuleNotFoundError):
-        return f"{text}; install what this command needs: pip install 'bma-memory[training,service]'"
+        return f"{text}; install what this command needs, in the project's folder: pip install '.[training,service]'"
     if type(error).__module__.split(".")[0] in ("training", "index", "service"):
         return text
     return f"{type(error).__name__}: {text} (run bma --debug … for where)"

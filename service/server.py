@@ -147,7 +147,7 @@ def _tracing() -> AbstractContextManager[Tracing | None]:
     except ModuleNotFoundError as error:
         raise ServeError(
             f"OTEL_EXPORTER_OTLP_ENDPOINT asks for traces and {error.name} is not installed; "
-            "say pip install 'bma-memory[otel]', or OTEL_SDK_DISABLED=true to serve without"
+            "say pip install '.[otel]' in the project's folder, or OTEL_SDK_DISABLED=true to serve without"
         ) from None
     try:
         return Tracing(endpoint)

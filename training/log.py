@@ -170,7 +170,9 @@ def check_board() -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ModuleNotFoundError:
-        raise LogError("TensorBoard is not installed; install it with: pip install 'bma-memory[tensorboard]'") from None
+        raise LogError(
+            "TensorBoard is not installed; say pip install '.[tensorboard]' in the project's folder"
+        ) from None
 
 
 def _open_board(folder: Path, first_step: int) -> Any:

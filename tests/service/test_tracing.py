@@ -273,7 +273,7 @@ def test_without_the_extra_only_who_asks_for_traces_hears_of_it(asked: bool, tmp
     assert done.returncode == 1
     (sentence,) = done.stderr.splitlines()
     if asked:
-        assert "is not installed; say pip install 'bma-memory[otel]'" in sentence
+        assert "is not installed; say pip install '.[otel]'" in sentence
     else:  # it gets as far as the bundle that is not there
         assert str(tmp_path / "none") in sentence
 

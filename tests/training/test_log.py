@@ -153,7 +153,7 @@ def test_without_tensorboard_asking_for_it_says_what_to_install(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(LogError, match=r"install it with: pip install 'bma-memory\[tensorboard\]'"):
+    with pytest.raises(LogError, match=r"say pip install '\.\[tensorboard\]'"):
         MetricsLog(file, 0, 100, 8, board=tmp_path / "board")
 
 
