@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -19,6 +20,9 @@ from typing import Any
 log = logging.getLogger("bma.worker")
 
 END = 5.0  # seconds that a process has to end by itself
+# Turns for which a core that has done its part of an operation looks for the next before it sleeps. libgomp's own
+# 300,000 are milliseconds, in which a file that is computed on all cores holds up the decoding of the next.
+SPIN = "10000"
 
 # Workers are forked from a process that has imported what they need and does nothing else: they start in milliseconds,
 # share its memory, and no thread can hold a lock at that moment. On macOS what is imported does not bear a fork.
@@ -156,7 +160,13 @@ class Workers:
 
 
 def prepare() -> None:
-    """Let what workers are forked from load what they need, while this process still loads its own."""
+    """Let what workers are forked from load what they need, while this process still loads its own.
+
+    Sets how long the cores of one operation wait for each other, where the environment does not; torch reads that when
+    it is imported.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
     if _context.get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.pipeline.worker import WorkerDied, Workers
+from service.pipeline.worker import SPIN, WorkerDied, Workers, prepare
 
 SOON = 30.0
 
@@ -206,3 +206,18 @@ def test_workers_end_when_their_program_is_killed(tmp_path: Path) -> None:
         assert not gone(pid)
         program.kill()
     assert soon(lambda: gone(pid))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, SPIN), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, None)]
+)
+def test_cores_wait_for_each_other_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    prepare()
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
