@@ -63,9 +63,10 @@ class Identity:
 class Engine:
     """Answers queries with one model and one catalogue.
 
-    A request's files are let in if there is room, decoded on a thread for each core, gathered into batches while the
-    model is busy, computed on one thread, and sought in the catalogue on other threads; one thread changes it. What a
-    request asks for ends with its deadline, and when its client hangs up (`service.pipeline.entrance`).
+    A request's files are let in if there is room, decoded in a process for each core, gathered into batches while the
+    model is busy, computed in lanes, which are processes too where there are several, and sought in the catalogue on
+    threads; one thread changes it. What a request asks for ends with its deadline, and when its client hangs up
+    (`service.pipeline.entrance`).
 
     Args:
         embedder: the model.
