@@ -11,6 +11,11 @@ export class Problem extends Error {
     super(detail);
     Object.assign(this, { title, detail, kind });
   }
+
+  /** Whether another try may go well. */
+  get passing() {
+    return ["unreachable", "internal", "busy"].includes(this.kind);
+  }
 }
 
 let tell = () => {};

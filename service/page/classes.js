@@ -2,6 +2,7 @@
 
 import { classify } from "./api.js";
 import { byId, element, percent } from "./dom.js";
+import { orAnswer } from "./focus.js";
 import { showHeard } from "./given.js";
 
 const mostBars = () => (matchMedia("(max-width: 52rem)").matches ? 3 : 5);
@@ -10,53 +11,82 @@ const mostBars = () => (matchMedia("(max-width: 52rem)").matches ? 3 : 5);
  * The section with the classes.
  *
  * @param {function(string)} say told what was found
- * @param {function(Error)} fail told what went wrong when the visitor changes who names
+ * @param {function(Promise<object|null>)} renamed told the best class to come when the visitor changes who names
  */
-export function makeClasses(say, fail) {
+export function makeClasses(say, renamed) {
   const section = byId("classes");
   const list = section.querySelector("ol");
   const more = section.querySelector(".more");
   const only = byId("only");
   const field = only.querySelector("input");
-  let asked = null; // { file, modality, signal, trained }
+  const trouble = section.querySelector(".bad");
+  let asked = null; // { file, modality, explain, signal }
+  let turn = new AbortController(); // of who names now
+  let failed = null; // why nobody could
 
   const byLabels = () => byId("by-labels").checked;
-  const again = () => asked && run().catch((error) => asked.signal.aborted || error.name === "AbortError" || fail(error));
+  const forgive = () => orAnswer(() => ((failed = null), (trouble.hidden = true)));
+  const again = () => asked && renamed(run().catch(() => null).finally(tell));
   for (const radio of section.querySelectorAll("[name=namer]")) radio.addEventListener("change", again);
   only.addEventListener("submit", (event) => (event.preventDefault(), again()));
 
-  /** Name a file; the best class with what each slot did for it, if the model tells. */
+  /**
+   * Name a file; the best class with what each slot did for it, if the model tells. `labels` promises whether the
+   * catalogue has any. What goes wrong is thrown, and shown by `tell`.
+   */
   async function name(file, modality, { trained, labels }, explain, signal) {
-    asked = { file, modality, signal, explain };
+    asked = { file, modality, explain, signal };
     list.replaceChildren();
     more.hidden = true;
-    section.hidden = !trained && !labels;
+    forgive();
+    const labelled = await labels;
+    signal.throwIfAborted();
+    section.hidden = !trained && !labelled;
     if (section.hidden) return null;
-    section.querySelector(".namer").hidden = !(trained && labels);
-    if (!trained || !labels) byId(labels ? "by-labels" : "by-training").checked = true;
-    if (trained) return run();
-    return run().catch((error) => {
-      if (signal.aborted) throw error;
-      section.hidden = true; // such as a catalogue without labels: nothing to say
-      return null;
-    });
+    section.querySelector(".namer").hidden = !(trained && labelled);
+    if (!trained || !labelled) byId(labelled ? "by-labels" : "by-training").checked = true;
+    return run();
   }
 
   async function run() {
-    const { file, modality, signal, explain } = asked;
+    const question = asked;
+    turn.abort();
+    const mine = (turn = new AbortController());
+    const signal = AbortSignal.any([question.signal, mine.signal]);
+    forgive();
     only.hidden = !byLabels();
     const wanted = field.value.split(",").map((text) => text.trim()).filter(Boolean);
     list.setAttribute("aria-busy", "true");
     if (!list.children.length) list.replaceChildren(...Array.from({ length: mostBars() }, () => bar({ label: "\u00a0", probability: null })));
     try {
-      const { classes, windows } = await classify(file, modality, { labels: byLabels() ? (wanted.length ? wanted : ["*"]) : [], explain }, signal);
+      const among = byLabels() ? (wanted.length ? wanted : ["*"]) : [];
+      const ask = () => classify(question.file, question.modality, { labels: among, explain: question.explain }, signal);
+      const { classes, windows } = await ask().catch((error) => {
+        if (error.kind !== "no-memory") throw error;
+        question.explain = false;
+        return ask();
+      });
       show(classes);
       showHeard(windows);
       if (classes.length) say(`most likely ${classes[0].label}, ${percent(classes[0].probability)}`);
       return classes[0] ?? null;
+    } catch (error) {
+      if (!signal.aborted) {
+        failed = error;
+        list.replaceChildren(); // what stands there is of whoever named before
+        more.hidden = true;
+      }
+      throw error;
     } finally {
-      list.removeAttribute("aria-busy");
+      if (turn === mine) list.removeAttribute("aria-busy");
     }
+  }
+
+  /** Show beside the classes why there are none, if so: the switch stays, to choose otherwise. */
+  function tell() {
+    trouble.hidden = !failed;
+    if (!failed) return;
+    trouble.replaceChildren(element("p", {}, failed.detail ?? failed.message), failed.passing ? element("button", { type: "button", class: "quiet", onclick: again }, "Try again") : "");
   }
 
   function show(classes) {
@@ -72,7 +102,15 @@ export function makeClasses(say, fail) {
     };
   }
 
-  return { name, clear: () => (list.replaceChildren(), (section.hidden = true), (asked = null)) };
+  /** Show nothing. */
+  function clear() {
+    turn.abort();
+    list.replaceChildren();
+    section.hidden = true;
+    asked = null;
+  }
+
+  return { name, tell, clear };
 }
 
 function bar({ label, probability }) {

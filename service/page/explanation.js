@@ -15,7 +15,7 @@ const WAY = { image: ["looks", "sounds"], sound: ["sounds", "looks"] }; // of wh
  * Show an explanation.
  *
  * @param {string} modality of what was given
- * @param {object} told `explanation` of a search's result
+ * @param {object|undefined} told `explanation` of a search's result, if it has one
  * @param {object[]} hits of that search, each with `slots`
  * @param {object|null} best class with `slots`
  */

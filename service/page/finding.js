@@ -35,13 +35,15 @@ export function makeFinding({ ask, mayDelete, deleted }) {
       const [crossed, alike] = await Promise.all(both);
       const hits = crossed.hits.length ? crossed : alike;
       if (hits.windows) showWindows(hits.windows, hits.hits[0]);
-      if (crossed.explanation) {
-        const top = await Promise.resolve(best).catch(() => null);
-        if (!signal.aborted) orAnswer(() => showExplanation(modality, crossed.explanation, crossed.hits, top));
-      } else {
-        orAnswer(() => (why.hidden = true));
-      }
+      linked = { modality, ...crossed, signal };
+      await explain();
       return [crossed.words, alike.words];
+    },
+
+    /** Another best class is on its way for the same question. */
+    rename(named) {
+      best = named;
+      if (linked) explain();
     },
 
     /** Show nothing. */
@@ -52,10 +54,20 @@ export function makeFinding({ ask, mayDelete, deleted }) {
         section.querySelector("ol").replaceChildren();
       }
       byId("why").hidden = true;
+      linked = null;
     },
   };
   let best = null;
+  let linked = null; // { modality, explanation, hits, signal }: what the memory has to do with
   return results;
+
+  /** How the memory linked them, with the best class once it is there. */
+  async function explain() {
+    const { modality, explanation, hits, signal } = linked;
+    const named = best;
+    const top = explanation && (await Promise.resolve(named).catch(() => null));
+    if (!signal.aborted && named === best) orAnswer(() => showExplanation(modality, explanation, hits, top));
+  }
 
   async function one({ file, modality, item }, target, { k, filter, catalogue, most }, crossing, signal) {
     const section = sectionOf(target);

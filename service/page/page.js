@@ -4,7 +4,7 @@ import { getFile, getItems, getModel, Problem, whenBusy } from "./api.js";
 import { makeAddition } from "./addition.js";
 import { makeClasses } from "./classes.js";
 import { byId, count, element, nameOf, size } from "./dom.js";
-import { forget } from "./facets.js";
+import { forget, labels } from "./facets.js";
 import { makeFilters } from "./filters.js";
 import { makeFinding } from "./finding.js";
 import { orAnswer } from "./focus.js";
@@ -25,7 +25,7 @@ let running = new AbortController();
 let narrowing = new AbortController(); // of a search with other filters for the same question
 
 const filters = makeFilters(() => question && refine());
-const classes = makeClasses((words) => say(words), (problem) => showProblem(problem));
+const classes = makeClasses(say, (best) => finding.rename(best));
 const offerAddition = makeAddition(changed);
 const finding = makeFinding({ ask: pivot, mayDelete: () => model.writable, deleted: removed });
 
@@ -50,6 +50,7 @@ async function meet() {
   } else if (!question) {
     offer();
   }
+  hasLabels(); // so that it is known when it is needed
   return true;
 }
 
@@ -144,23 +145,30 @@ async function answer(signal) {
   const { file, modality, item } = question;
   hideProblem();
   say(`Searching with ${file.name}…`);
-  const namers = { trained: model.classes?.[modality]?.length > 0, labels: Boolean(model.catalogue && model.catalogue.images + model.catalogue.sounds) };
-  const named = classes.name(file, modality, namers, finding.explains, signal).catch((error) => (["no-class-head", "no-memory"].includes(error.kind) ? null : Promise.reject(error)));
+  const namers = { trained: model.classes?.[modality]?.length > 0, labels: hasLabels() };
+  const named = classes.name(file, modality, namers, finding.explains, signal);
   const found = model.catalogue ? finding.find(question, options(), named, signal) : [];
-  const outcome = await Promise.allSettled([named, found]);
+  const [naming, search] = await Promise.allSettled([named, found]);
   if (signal.aborted) return;
-  const failed = outcome.find(({ status }) => status === "rejected");
+  // Where nothing is searched, the file itself may be what nobody could name.
+  const failed = search.reason ?? (holdsAny() ? null : naming.reason);
   if (failed) {
-    fail(failed.reason);
+    fail(failed);
     return;
   }
-  const [best, words] = outcome.map(({ value }) => value);
+  classes.tell();
+  const [best, words] = [naming.value, search.value];
   if (!best && !model.catalogue) {
     showProblem(new Problem("Nothing to answer with", "This service has no catalogue and its model names no classes; it gives vectors only, through the API.", "note"));
   }
   say([...words, ...(best ? [`most likely ${best.label}`] : [])].join(", "));
   if (!item) offerAddition(model.writable ? question : null);
 }
+
+const holdsAny = () => Boolean(model.catalogue && model.catalogue.images + model.catalogue.sounds);
+
+/** Whether items of the catalogue have labels; where that can't be told, they are not offered. */
+const hasLabels = async () => holdsAny() && (await labels().catch(() => ({ labels: [] }))).labels.length > 0;
 
 const options = () => ({ k, filter: filters.filter(), catalogue: model.catalogue, most: model.limits?.k ?? Infinity });
 
@@ -179,7 +187,7 @@ async function refine() {
 
 function fail(problem) {
   clear();
-  const again = ["unreachable", "internal", "busy"].includes(problem.kind) ? () => answer(renew()) : null;
+  const again = problem.passing ? () => answer(renew()) : null;
   showProblem(problem, again);
   say(byId("problem").innerText);
 }

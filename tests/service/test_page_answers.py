@@ -72,6 +72,7 @@ def test_a_model_without_a_memory(visit: Visit, sound: Path) -> None:
     wait_for_answer(page)
     expect(page.locator("#pictures .tile")).to_have_count(12)
     expect(page.locator("#classes li")).to_have_count(5)
+    expect(page.locator("#classes .percent").first).to_contain_text("%")
     expect(page.locator("#why")).to_be_hidden()
     expect(page.locator("#problem")).to_be_hidden()
 
@@ -159,6 +160,72 @@ def test_labels_that_nobody_trained(visit: Visit, image: Path) -> None:
     only.fill("")
     page.get_by_role("radio", name="by training").check()
     expect(page.locator("#classes li")).to_have_count(5)
+
+
+def test_what_no_label_fits_hides_no_match(visit: Visit, sound: Path, image: Path, tmp_path: Path) -> None:
+    """The searches go on, the field and the switch stay, and what is wrong with a file is said all the same."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    page.get_by_role("radio", name="by the catalogue's labels").check()
+    only = page.get_by_label("Only these labels")
+    only.fill("boats, trian")
+    only.press("Enter")
+    trouble = page.locator("#classes").get_by_role("alert")
+    expect(trouble).to_have_text("No item of the catalogue has the label 'boats'.")
+    expect(page.locator("#classes li")).to_have_count(0)
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#problem")).to_be_hidden()
+    give(page, sound)
+    wait_for_answer(page)
+    expect(trouble).to_have_text("No item of the catalogue has the label 'boats'.")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    give(page, bad)
+    expect(page.get_by_role("alert")).to_contain_text("bad.jpg is not an image that can be read")
+    give(page, image)
+    wait_for_answer(page)
+    only.fill("boat, train")
+    only.press("Enter")
+    expect(page.locator("#classes li")).to_have_count(2)
+    expect(trouble).to_be_hidden()
+    page.get_by_role("radio", name="by training").check()
+    expect(page.locator("#classes li")).to_have_count(5)
+
+
+def test_classes_that_fail_to_come_are_asked_for_again(visit: Visit, sound: Path) -> None:
+    page = visit(prepare=lambda page: page.route("**/v1/classify?*", lambda route: route.abort()))
+    give(page, sound)
+    wait_for_answer(page)
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    trouble = page.locator("#classes").get_by_role("alert")
+    expect(trouble).to_contain_text("Check that it is running")
+    page.unroute_all()
+    trouble.get_by_role("button", name="Try again").click()
+    expect(page.locator("#classes .percent")).to_have_count(5)
+    expect(page.locator("#classes .percent").first).to_contain_text("%")
+    expect(trouble).to_be_hidden()
+    expect(page.get_by_role("radio", name="the class")).to_have_count(1)  # the explanation has it too
+
+
+def test_who_names_last_is_who_named(visit: Visit, image: Path) -> None:
+    """Also where the answer before comes after it; and the explanation is of the same class."""
+    held: list[Route] = []
+    page = visit()
+    page.route("**/v1/classify?explain=true", lambda route: held.append(route), times=1)
+    give(page, image)
+    expect(page.locator("#sounds .player")).to_have_count(12)
+    page.get_by_role("radio", name="by the catalogue's labels").check()
+    share = page.locator("#classes .percent").first
+    expect(share).to_contain_text("%")
+    by_labels = share.inner_text()
+    named = page.locator("#why .answers .class")
+    expect(named).to_have_text(by_labels)
+    held[0].continue_()
+    page.get_by_role("radio", name="by training").check()
+    expect(share).not_to_have_text(by_labels)
+    expect(named).to_have_text(share.inner_text())
 
 
 def test_many_hits_with_long_labels(visit: Visit, http: httpx.Client, sound: Path) -> None:

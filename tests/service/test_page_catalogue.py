@@ -44,6 +44,22 @@ def test_an_empty_catalogue_is_filled(visit: Visit, shelf: httpx.Client, image: 
     expect(page.locator("#addition .said")).to_contain_text("in the catalogue already")
 
 
+def test_labels_that_nobody_gave_are_not_offered(
+    visit: Visit, shelf: httpx.Client, image: Path, images: list[bytes]
+) -> None:
+    assert shelf.post("/v1/items", files={"image": images[-1]}).status_code == 201
+    page = visit(at=url_of(shelf))
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#classes .percent").first).to_contain_text("%")
+    expect(page.locator("#classes .namer")).to_be_hidden()
+    add(page, "boat", "")
+    expect(page.locator("#addition .said")).to_contain_text("Added")
+    give(page, image)
+    page.get_by_role("radio", name="by the catalogue's labels").check()
+    expect(page.locator("#classes .label")).to_have_text(["boat"])
+
+
 def test_undo(visit: Visit, shelf: httpx.Client, sound: Path) -> None:
     page = visit(at=url_of(shelf))
     give(page, sound)
