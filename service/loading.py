@@ -18,6 +18,7 @@ from service.engine import Engine
 from service.fingerprint import check_fingerprint
 from service.limits import Limits
 from service.pipeline.capacity import Capacity
+from service.pipeline.worker import prepare
 from service.settings import Settings
 from training.model.embedder import Embedder
 
@@ -56,6 +57,7 @@ def load_engine(
         BundleError, CatalogueError: one can't be used, or they do not belong together.
         ServeError: the model does not compute, or another process has the catalogue open for writing.
     """
+    prepare()
     embedder = Embedder(model, device, precision)
     catalogue = None
     if index is not None:
