@@ -52,7 +52,7 @@ class AsyncClient(Asker):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(url, api_key, timeout, retries)
-        with self.told():
+        with self._told():
             self._http = httpx.AsyncClient(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
 
     search_images = awaited(Client.search_images)
@@ -90,7 +90,7 @@ class AsyncClient(Asker):
     async def _ask(self, build: Callable[P, Request[T]], *arguments: P.args, **options: P.kwargs) -> T:
         request, done = await asyncio.to_thread(build, *arguments, **options), 0  # it reads files
         while True:
-            with self.told():
+            with self._told():
                 answer = await self._http.request(**request.arguments())
             pause = self._retries.pause(answer, done)
             if pause is None:

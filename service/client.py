@@ -50,7 +50,7 @@ class Client(Asker):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(url, api_key, timeout, retries)
-        with self.told():
+        with self._told():
             self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
 
     def search_images(
@@ -190,7 +190,7 @@ class Client(Asker):
     def _ask(self, build: Callable[P, Request[T]], *arguments: P.args, **options: P.kwargs) -> T:
         request, done = build(*arguments, **options), 0
         while True:
-            with self.told():
+            with self._told():
                 answer = self._http.request(**request.arguments())
             pause = self._retries.pause(answer, done)
             if pause is None:

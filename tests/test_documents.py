@@ -1,13 +1,22 @@
 """The documents' commands, links and code are true to the code."""
 
 import argparse
+import inspect
+import itertools
+import json
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from index.catalogue import Item
+from index.filter import BOUNDS, KEYS, Filter
+from index.local import LocalCatalogue
+from service.async_client import AsyncClient
 from service.cli import _parser
+from service.client import Client
 from training.config import PRESETS
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +82,39 @@ def headings(document: Path) -> set[str]:
 def test_the_readme_names_every_preset() -> None:
     table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(table) == set(PRESETS)
+
+
+def table(document: Path, heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading, cells without their spaces."""
+    lines = document.read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1].splitlines()
+    below = itertools.dropwhile(lambda line: not line.startswith("|"), lines)
+    rows = itertools.takewhile(lambda line: line.startswith("|"), below)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows][2:]
+
+
+def test_the_filters_of_the_document_do_what_it_says_and_hold_all_there_is(tmp_path: Path) -> None:
+    rows = table(ROOT / "docs" / "answers.md", "## Filters: which items may be found")
+    filters = [cells[0].strip("`") for cells in rows]
+    assert {key for text in filters for key in json.loads(text)} == set(KEYS)
+    told = " ".join(cells[1] for cells in rows)
+    assert all(f"`{bound}`" in told for bound in BOUNDS)
+    metadata = {"year": 2026, "split": "test", "dry": True, "path": "2019/boat.jpg"}
+    item = Item("my-boat", "image", "a", "image/png", "boat", ("sea", "night", "calm"), metadata)
+    catalogue = LocalCatalogue.create(tmp_path / "index", "f", 2, tmp_path)
+    catalogue.put([item], np.eye(1, 2, dtype=np.float32))
+    passed = [bool(list(catalogue.list(Filter.parse(text)))) for text in filters]
+    catalogue.close()
+    assert passed == [False, True, True, True, True, False, True, True]
+
+
+def test_the_clients_methods_are_those_of_the_document() -> None:
+    rows = table(ROOT / "docs" / "client.md", "## Methods")
+    written = {cells[0].strip("`").partition("(")[0]: cells[0] for cells in rows}
+    methods = {name: method for name, method in vars(Client).items() if not name.startswith("_")}
+    assert set(written) == set(methods) == {name for name in dir(AsyncClient) if not name.startswith("_")}
+    for name, method in methods.items():
+        named = re.findall(r"[(\s](\w+)(?==|[,)])", written[name])
+        assert named == list(inspect.signature(method).parameters)[1:], name
 
 
 def test_the_documents_hold_examples_to_test() -> None:

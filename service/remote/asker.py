@@ -26,7 +26,7 @@ class Asker:
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def _told(self) -> Iterator[None]:
         """What httpx raises, as one sentence."""
         try:
             yield
