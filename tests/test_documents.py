@@ -17,7 +17,7 @@ from index.local import LocalCatalogue
 from service.async_client import AsyncClient
 from service.cli import _parser
 from service.client import Client
-from training.config import PRESETS
+from training.config import PRESETS, TrainingConfig, make_config
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,6 +77,14 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def headings(document: Path) -> set[str]:
     lines = [line for line in document.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     return {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines}
+
+
+def test_the_keys_of_training_are_those_of_the_document() -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| \S", text, re.MULTILINE)
+    assert sorted(key for key, *_ in rows) == sorted(set(TrainingConfig.keys()) - {"preset"})
+    for place, preset in enumerate(("paper", "small", "demo"), 1):
+        assert make_config(preset, [f"{row[0]}={row[place].strip()}" for row in rows]) == make_config(preset)
 
 
 def test_the_readme_names_every_preset() -> None:
