@@ -58,7 +58,11 @@ def read_rows(file: Path) -> list[Row]:
             reader = csv.DictReader(stream, strict=True)
             columns = reader.fieldnames or []
             if "split" not in columns or not {"image", "sound"} & set(columns):
-                raise RowsError(f"{file} is not a rows file: its first line must name split, label, image, sound")
+                otherwise = any(separator in column for column in columns for separator in ";\t")
+                remedy = "; save it with commas between the cells" if otherwise else ""
+                raise RowsError(
+                    f"{file} is not a rows file: its first line must name split, and image, sound or both{remedy}"
+                )
             unknown = [column for column in columns if column not in COLUMNS]
             if unknown:
                 raise RowsError(f"{file} has an unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")

@@ -85,7 +85,9 @@ def test_paths_are_kept_as_they_are_written(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is not a rows file: its first line must name split, label, image, sound"),
+        ("", "is not a rows file: its first line must name split, and image, sound or both"),
+        ("split;label;image;sound\ntest;dog;a.jpg;\n", "image, sound or both; save it with commas between the cells"),
+        ("split\timage\ntest\ta.jpg\n", "image, sound or both; save it with commas between the cells"),
         ("image,sound\na.jpg,b.wav\n", "is not a rows file"),
         ("split,label\ntrain,dog\n", "is not a rows file"),
         ("Split;Image\ntrain;a.jpg\n", "is not a rows file"),
