@@ -174,6 +174,7 @@ def run_embed(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from training.model.embedder import Embedder
+    from training.model.media import suffixes
     from training.model.media.image import image_type
     from training.model.media.source import UnsupportedMedia
     from training.model.memory import Modality
@@ -187,6 +188,8 @@ def run_embed(arguments: argparse.Namespace) -> None:
             image_type(file)
             modality: Modality = "image"
         except UnsupportedMedia:
+            if file.suffix.lower() in suffixes.IMAGES:
+                raise
             modality = "sound"
         embedding = embedder.embed([file], modality)
         modalities.append(modality)

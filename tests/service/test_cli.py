@@ -128,7 +128,9 @@ def test_embed_names_the_file_that_it_can_not_read(
 ) -> None:
     (tmp_path / "notes.txt").write_text("hello " * 100)
     (tmp_path / "empty.jpg").write_bytes(b"")
-    for name, says in (("notes.txt", "can be read"), ("empty.jpg", "is empty"), ("none.jpg", "check the path")):
+    (tmp_path / "text.jpg").write_text("hello " * 100)
+    said = (("notes.txt", "not a sound that can be read"), ("text.jpg", "not an image that can be read"))
+    for name, says in (*said, ("empty.jpg", "is empty"), ("none.jpg", "check the path")):
         assert main(["embed", str(bundle_folder), str(tmp_path / name), "--out", str(tmp_path / "x.npz")]) == 1
         told = capsys.readouterr().err
         assert told.startswith(f"bma: {tmp_path / name} ")

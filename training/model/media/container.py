@@ -62,7 +62,7 @@ def opened(source: Source, name: str, otherwise: str) -> Iterator[Any]:
                 raise MediaTooLarge(name, _TOO_MUCH) from None
             except av.FFmpegError as error:
                 detail = str(error.strerror or error).strip().rstrip(".")
-                raise DamagedMedia(name, f"is damaged ({detail}); export it again") from None
+                raise DamagedMedia(name, f"is damaged: {detail}; export it again") from None
             except OSError as error:
                 raise lost(name, error) from None
 

@@ -171,4 +171,4 @@ def _explained(name: str) -> Iterator[None]:
         raise MediaTooLarge(name, "does not fit in memory when decoded; scale it down first") from None
     except Exception as error:  # noqa: BLE001 - Pillow's plugins raise nearly anything on broken files
         detail = str(error).strip().rstrip(".") or type(error).__name__
-        raise DamagedMedia(name, f"is damaged ({detail}); export or download it again") from None
+        raise DamagedMedia(name, f"is damaged: {detail}; export or download it again") from None

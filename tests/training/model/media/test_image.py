@@ -221,6 +221,15 @@ def test_a_truncated_picture_is_refused_wherever_it_ends(encode_image: Encode, i
         assert str(caught.value).startswith("cut.img is ")
 
 
+def test_what_a_library_says_of_damage_stands_without_brackets_around_brackets(encode_image: Encode) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    data = encode_image(Image.fromarray(noise), "JPEG")
+    with pytest.raises(
+        DamagedMedia, match=r"^cut\.jpg is damaged: image file is truncated \(\d+ bytes not processed\); "
+    ):
+        decode_image(data[: len(data) // 2], name="cut.jpg")
+
+
 def refusal(source: bytes | Path, name: str | None = None) -> MediaError:
     with pytest.raises(MediaError) as caught:
         decode_image(source, name=name)
