@@ -59,7 +59,10 @@ class Demo(Project):
         tests = [row for row in read_rows(self.rows_file) if row.split == "test"]
         sound, image = self._of(tests, "train").sound, self._of(tests, "boat").image
         folder = self.rows_file.parent
-        self.say(f"asking the service at {url}")
+        self.say(
+            f"asking the service at {url}: the first test sound of a train and the first test picture of a boat, right "
+            "or wrong;\nbelow each command is what bma query makes of its JSON"
+        )
         print(f"$ curl -F sound=@{folder / sound} '{url}/v1/search/images?k=5'")
         print("\n".join(describe(client.search_images(sound=folder / sound, k=5)[0])))
         print(f"$ curl -F image=@{folder / image} {url}/v1/classify")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
+from service.demo import Demo
 from service.project import _read, _write
+from service.server import listen
 
 
 def test_a_port_in_use_is_said_before_minutes_of_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +36,17 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
     assert _read(tmp_path / "scores.json") == {}
+
+
+def test_its_questions_are_of_the_first_of_their_classes_and_say_so(
+    demo_folder: Path, bundle_folder: Path, catalogue_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, folder in (("data", demo_folder), ("model", bundle_folder), ("index", catalogue_folder)):
+        (tmp_path / name).symlink_to(folder)
+    Demo(tmp_path).ask(listen("127.0.0.1", 0), serve=False)
+    told = capsys.readouterr().out
+    sound, image = (min(demo_folder.glob(files)).name for files in ("sounds/train_test-*", "images/boat_test-*"))
+    assert "the first test sound of a train and the first test picture of a boat, right or wrong" in told
+    assert "is what bma query makes of its JSON" in told
+    assert f"\n{sound}:\n" in told
+    assert f"\n{image}:\n" in told
