@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import socket
 import threading
 import time
@@ -12,12 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from index.local import LocalCatalogue
 from service.engine import Engine
 from service.limits import Limits
 from service.pipeline.capacity import Capacity
+from service.pipeline.metrics import Metrics
+from tests.conftest import ROOT
 from tests.service import serving
 from training.model.embedder import Embedder
 
@@ -125,6 +129,19 @@ def test_stages_batches_and_versions_are_told(served: Served, images: list[bytes
     assert value("bma_index_info", fingerprint=bundle.fingerprint) == 1
     assert value("bma_index_items", modality="sound") == 30
     assert value("process_resident_memory_bytes")
+
+
+def test_the_document_names_every_metric_with_its_labels() -> None:
+    told = {}
+    document = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    for names, labels in re.findall(r"^\| (`bma_.*?) \|(.*?)\|", document, re.MULTILINE):
+        told.update(dict.fromkeys(re.findall(r"`(\w+)`", names), re.findall(r"`(\w+)`", labels)))
+    there = {}
+    for metric in vars(Metrics()).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            there[f"{family.name}_total" if family.type == "counter" else family.name] = list(metric._labelnames)
+    assert told == there
 
 
 def test_past_the_queue_it_is_429_at_once(served: Served, gate: Gate, images: list[bytes]) -> None:
