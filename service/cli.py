@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
+
+_REMEDIES = {  # what to do where the system refuses a file
+    errno.EACCES: "let this user at it, or name another",
+    errno.EPERM: "let this user at it, or name another",
+    errno.EROFS: "name a folder that can be written",
+    errno.ENOSPC: "make room there, or name a folder on another disk",
+    errno.EDQUOT: "make room there, or name a folder on another disk",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bma", description="Sound and image find each other: train, index, serve, ask."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     service.commands.add_commands(commands)
@@ -45,11 +55,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"bma {version('bma-memory')}")
+        parser.exit()
+
+
 def _sentence(error: Exception) -> str:
     """An error in one line. Ours already are sentences; of others the kind is named too."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        remedy = _REMEDIES.get(error.errno or 0, "check the path and its permissions")
+        return f"{error.filename}: {error.strerror}; {remedy}" if error.filename else f"{error.strerror}; {remedy}"
     if isinstance(error, ModuleNotFoundError):
         return f"{text}; install what this command needs, in the project's folder: pip install '.[training,service]'"
     if type(error).__module__.split(".")[0] in ("training", "index", "service"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import ipaddress
 import logging
@@ -66,6 +67,7 @@ def serve(settings: Settings) -> None:
             terminated = True
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            log.info("stopped")
     if terminated:  # with all log lines written; who sent the signal sees that it was heeded
         signal.raise_signal(signal.SIGTERM)
 
@@ -127,7 +129,8 @@ def listen(host: str, port: int, guarded: bool = False) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise ServeError(f"can't listen on {host} port {port} ({error.strerror}); choose another with --port") from None
+        other = "host, such as --host 127.0.0.1" if error.errno == errno.EADDRNOTAVAIL else "with --port"
+        raise ServeError(f"can't listen on {host} port {port} ({error.strerror}); choose another {other}") from None
     return listener
 
 

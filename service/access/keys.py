@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -149,7 +150,8 @@ def _write(file: Path, keys: list[Key]) -> None:
             os.fsync(stream.fileno())
         draft.replace(file)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            draft.unlink()
         raise KeysError(f"{file} can't be written ({error.strerror}); name another file") from None
 
 

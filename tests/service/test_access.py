@@ -62,6 +62,12 @@ def test_a_file_holds_hashes_and_its_owner_alone_reads_it(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
 
 
+def test_a_file_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ("k" * 250)  # its draft can neither be made nor, as on a disk that is read-only, removed
+    with pytest.raises(KeysError, match=r"k can't be written \(File name too long\); name another file"):
+        add_key(file, "web", "read")
+
+
 def test_a_key_is_removed_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     secret = add_key(file, "web", "read")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.cli import main
+from service.cli import _sentence, main
 from tests.conftest import Bma
 
 INDEX = ("build", "check", "compact", "create", "export", "import", "info", "migrate", "rebuild", "root", "sync")
@@ -85,6 +87,24 @@ def test_an_error_is_one_sentence_and_debug_shows_where(bma: Bma, tmp_path: Path
     debugged = bma("--debug", "index", "info", tmp_path / "nothing")
     assert debugged.returncode == 1
     assert "Traceback" in debugged.stderr
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"bma {version('bma-memory')}\n")
+
+
+def test_where_the_system_refuses_the_file_and_a_remedy_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["data", "demo", str(tmp_path / "file" / "demo")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"bma: {tmp_path / 'file'}")
+    assert told.endswith(": Not a directory; check the path and its permissions\n")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert _sentence(full) == "No space left on device; make room there, or name a folder on another disk"
 
 
 def test_a_wrong_command_line_shows_the_usage(bma: Bma) -> None:

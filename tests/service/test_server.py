@@ -107,6 +107,11 @@ def test_a_port_in_use_is_said_at_once(sentence: Sentence) -> None:
     assert "choose another with --port" in words
 
 
+def test_an_address_of_another_machine_asks_for_another_host(sentence: Sentence) -> None:
+    words = sentence("--model", "none", "--insecure", "--host", "192.0.2.1")
+    assert words.endswith("; choose another host, such as --host 127.0.0.1\n")
+
+
 def test_a_missing_bundle_or_catalogue_is_named(sentence: Sentence, bundle_folder: Path, tmp_path: Path) -> None:
     words = sentence("--port", "0", "--model", tmp_path / "nothing")
     assert str(tmp_path / "nothing") in words
@@ -207,7 +212,9 @@ def test_a_signal_ends_it_after_what_has_begun(bundle_folder: Path, demo_folder:
         _, errors = process.communicate(timeout=30)
         asking.join()
     assert (process.returncode, answers) == (-signal.SIGTERM, [200])
-    assert "path=/v1/embed status=200" in errors.splitlines()[-1]  # what is told last is not lost
+    *_, answered, last = errors.splitlines()  # what is told last is not lost
+    assert "path=/v1/embed status=200" in answered
+    assert last.endswith("bma.service: stopped")
     assert not [line for line in errors.splitlines() if " INFO " not in line]
 
 
