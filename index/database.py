@@ -213,7 +213,7 @@ class Database:
 
     def _unusable(self, error: Exception) -> CatalogueError:
         if self.writable and isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_READONLY:
-            return NotWritable(f"{self.folder} can't be written; open it for reading")
+            return NotWritable(f"{self.folder} can't be written; let this user write there, or name another folder")
         return CatalogueError(
             f"{self.folder} can't be read as a catalogue ({error}); "
             "bring it back from a copy, or delete it and build it again with 'bma index build'"
@@ -231,7 +231,9 @@ def take_lock(folder: Path) -> int:
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno in _READ_ONLY:
-            raise NotWritable(f"{folder} can't be written ({error.strerror}); open it for reading") from None
+            raise NotWritable(
+                f"{folder} can't be written ({error.strerror}); let this user write there, or name another folder"
+            ) from None
         raise CatalogueError(
             f"{folder} can't be written ({error.strerror}); free some space, or name another"
         ) from None

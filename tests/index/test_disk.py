@@ -101,7 +101,7 @@ def test_a_read_only_disk_can_be_searched_and_not_written(disk: Path) -> None:
     catalogue.put(batch(0), unit(50))
     catalogue.close()
     assert mount("-o", "remount,ro", str(disk))
-    with pytest.raises(NotWritable, match="open it for reading"):
+    with pytest.raises(NotWritable, match="let this user write there, or name another folder"):
         LocalCatalogue.open(disk / "index", writable=True)
     reader = LocalCatalogue.open(disk / "index")
     assert reader.search(unit(1), "image", 1)[0][0].item.id == "i0-0"
