@@ -1,7 +1,7 @@
 """The face for other people's code; each name is imported when it is first used, so the client needs httpx alone.
 
->>> from bma_memory import Client, AsyncClient  # pip install bma-memory
->>> from bma_memory import Embedder             # pip install bma-memory[model]
+>>> from bma_memory import Client, AsyncClient  # pip install .
+>>> from bma_memory import Embedder             # pip install .[model]
 """
 
 from __future__ import annotations

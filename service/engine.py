@@ -10,7 +10,6 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from index.catalogue import Catalogue, CatalogueError, Hit, NotWritable
 from index.content import content_hash
@@ -91,8 +90,9 @@ class Engine:
         self.metrics = metrics or Metrics()
         self.health = Health(self.metrics)
         self.admission = Admission(self.capacity, self.metrics)
-        precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
-        self.metrics.describe_model(embedder.bundle.name, embedder.bundle.fingerprint, str(embedder.device), precision)
+        self._precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
+        names = embedder.bundle.name, embedder.bundle.fingerprint
+        self.metrics.describe_model(*names, str(embedder.device), self._precision)
         window = embedder.preprocessor.config.window_samples
         size = self.capacity.batch_size or default_size(embedder)
         self.batchers: dict[Modality, Batcher] = {
@@ -263,8 +263,7 @@ class Engine:
         set_threads(max(1, self._cores // self._lanes))
         tune(embedder, self.batchers, self.metrics, self.capacity.batch_size)
         if self._lanes > 1 and embedder.device.type == "cpu":
-            precision = "bf16" if embedder.dtype == torch.bfloat16 else "fp32"
-            options = (embedder.bundle, precision, embedder.batch_size, frozenset(embedder.frozen))
+            options = (embedder.bundle, self._precision, embedder.batch_size, frozenset(embedder.frozen))
             self._models = Workers("model", Lane, *options)
             for _ in range(self._lanes):
                 self._models.start()
