@@ -36,8 +36,8 @@ def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], metrics: Metr
         except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
             log.warning("nothing could be measured for %ss", modality, exc_info=error)
         metrics.batch_limit.labels(modality).set(batcher.size)
-    sizes = {modality: batcher.size for modality, batcher in batchers.items()}
-    embedder.batch_size = max(sizes.values())  # of a long sound's windows
+    embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
+    sizes = " and ".join(f"{batcher.size} {modality}s" for modality, batcher in batchers.items())
     frozen = " and ".join(embedder.frozen) or "none"
     log.info("batches of %s, frozen encoders: %s, chosen in %.2f s", sizes, frozen, time.perf_counter() - begin)
 
