@@ -36,7 +36,11 @@ class Demo(Project):
 
     def ask(self, listener: socket.socket, serve: bool) -> None:
         """Start the service, put questions to it over HTTP, print the answers, and go on serving if asked to."""
-        server = make_server(load_engine(self.model, self.index))
+        try:
+            server = make_server(load_engine(self.model, self.index))
+        except BaseException:
+            listener.close()  # nobody else will
+            raise
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
         thread.start()
         try:
