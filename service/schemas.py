@@ -327,7 +327,7 @@ class ModelAnswer(Schema):
     classes: dict[str, list[str]]
     catalogue: dict[str, int] | None
     writable: bool = Field(description="Whether the catalogue takes changes, and from the key that was sent.")
-    limits: dict[str, float]
+    limits: dict[str, int | float] = Field(description="Counts and bytes are whole numbers, seconds may be others.")
     training: dict[str, Any]
 
 

@@ -160,12 +160,14 @@ async def put_item(
 @router.delete(
     "/{id}",
     status_code=204,
+    response_class=Response,
     summary="Delete an item",
     responses=problems({404: "No such item", 409: "The catalogue is read-only or not there", 422: "Not an id"}),
 )
-async def delete_item(engine: EngineDependency, id: Id) -> None:
+async def delete_item(engine: EngineDependency, id: Id) -> Response:
     """No search finds it any more; content that the catalogue keeps goes with the last item that has it."""
     await engine.write(delete, _writable(engine), id)
+    return Response(status_code=204)  # without a body there is no type of it
 
 
 def _add(

@@ -86,6 +86,6 @@ async def model(engine: EngineDependency, request: Request) -> ModelAnswer:
         classes={modality: list(embedder.labels(modality)) for modality in modalities},
         catalogue=counts,
         writable=engine.catalogue is not None and engine.catalogue.writable and (key is None or key.allows("write")),
-        limits={key: float(value) for key, value in dataclasses.asdict(engine.limits).items()},
+        limits=dataclasses.asdict(engine.limits),
         training=bundle.training,
     )

@@ -188,13 +188,15 @@ def test_an_item_says_what_the_catalogue_knows(http: httpx.Client) -> None:
 
 
 def test_model_names_the_bundle_the_catalogue_and_the_limits(http: httpx.Client, bundle_folder: Path) -> None:
-    model = http.get("/v1/model").json()
+    answer = http.get("/v1/model")
+    model = answer.json()
     assert re.fullmatch(r"bma-demo-[0-9a-f]{8}", model["name"])
     assert model["fingerprint"].startswith(model["name"][-8:])
     assert model["catalogue"] == {"images": 30, "sounds": 30}
     assert model["writable"] is True
     assert (model["device"], model["image_size"], model["window_seconds"]) == ("cpu", 48, 2.0)
     assert model["limits"]["k"] == 1000
+    assert '"files":64,' in answer.text  # as a whole number
     assert json.loads((bundle_folder / "config.json").read_text())
 
 

@@ -74,7 +74,8 @@ def test_what_is_added_is_found_at_once_and_what_is_deleted_is_not(
     assert found(shelf, images[0]) == ["dog"]
     assert found(shelf, images[0], target="sounds") == ["bark"]
     assert shelf.get("/v1/model").json()["catalogue"] == {"images": 1, "sounds": 1}
-    assert shelf.delete("/v1/items/dog").status_code == 204
+    deleted = shelf.delete("/v1/items/dog")
+    assert (deleted.status_code, deleted.content, "content-type" in deleted.headers) == (204, b"", False)
     assert found(shelf, images[0]) == []
     for path in ("", "/content", "/thumbnail"):
         assert "'dog'" in problem(shelf.get(f"/v1/items/dog{path}"), 404, "no-such-item")
