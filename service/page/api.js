@@ -4,6 +4,7 @@ import { askForKey, authorization, key } from "./key.js";
 
 const TRIES = 4; // before a busy service's answer is shown
 const LONGEST = 30; // seconds to wait at most for the next
+const NO_KEY = "This service asks for an API key; whoever runs it can give you one."; // its own words are for programs
 
 /** What went wrong, in words for the visitor. */
 export class Problem extends Error {
@@ -14,7 +15,7 @@ export class Problem extends Error {
 
   /** Whether another try may go well. */
   get passing() {
-    return ["unreachable", "internal", "busy"].includes(this.kind);
+    return ["unreachable", "internal", "busy", "no-key", "wrong-key"].includes(this.kind);
   }
 }
 
@@ -41,8 +42,8 @@ async function ask(path, options = {}, tries = 0) {
   }
   const problem = await answer.json().catch(() => ({}));
   if (answer.status === 401) {
-    const why = problem.detail ?? "This service asks for an API key.";
-    if (used !== key() || (await askForKey(why))) return ask(path, options, tries);
+    if (!used || !problem.detail) problem.detail = NO_KEY;
+    if (used !== key() || (await askForKey(problem.detail))) return ask(path, options, tries);
   }
   const busy = answer.status === 429 || answer.status === 503;
   if (busy && tries < TRIES) {
@@ -131,6 +132,17 @@ export async function getBytes(link, most, signal) {
     return null;
   }
   return answer.arrayBuffer();
+}
+
+/** Why a link can't be loaded, in the service's words; an empty text where it can. */
+export async function whyNot(link) {
+  if (link.startsWith("blob:")) return "";
+  try {
+    await (await ask(local(link))).body.cancel();
+    return "";
+  } catch (problem) {
+    return problem.detail;
+  }
 }
 
 /** What a picture or player can load: the link itself, or, where a key is needed, its bytes. */

@@ -8,13 +8,17 @@ import { colour, drawSpectrogram } from "./spectrogram.js";
 const MOST_LINES = 60; // of windows; more would hide the spectrogram, and have no room for their classes
 
 let preview = "";
-let sound = null; // { player, lines, heard, track, moment }
+let sound = null; // { player, lines, heard, track, moment, awaits }
 
 /**
- * Show a file; `item` is the one of the catalogue that it comes from, if any. Room is kept for what will be told of
- * windows, where the sound is longer than one of `windowSeconds`; 0 where nothing will be.
+ * Show a file; `item` is the one of the catalogue that it comes from, if any.
+ *
+ * @param {object} question `{ file, modality, item }`
+ * @param {{windowSeconds: number, classes: boolean, matches: boolean}} awaits what will be told of the windows of a
+ *   sound that has several: room is kept for it, until `allTold`
+ * @param {AbortSignal} signal
  */
-export function showGiven({ file, modality, item }, windowSeconds, signal) {
+export function showGiven({ file, modality, item }, awaits, signal) {
   URL.revokeObjectURL(preview);
   preview = URL.createObjectURL(file);
   sound = null;
@@ -25,13 +29,13 @@ export function showGiven({ file, modality, item }, windowSeconds, signal) {
     picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent blank" }, "No preview: this browser can't show it.")));
     box.replaceChildren(picture, about);
   } else {
-    box.replaceChildren(...makeSound(file, item, windowSeconds, signal), about);
+    box.replaceChildren(...makeSound(file, item, awaits, signal), about);
   }
   box.className = `given ${modality}`;
   box.hidden = false;
 }
 
-function makeSound(file, item, windowSeconds, signal) {
+function makeSound(file, item, awaits, signal) {
   const picture = element("canvas", { class: "spectrum", width: 600, height: 96, "aria-hidden": "true" });
   const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
   const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
@@ -39,13 +43,15 @@ function makeSound(file, item, windowSeconds, signal) {
   const track = element("canvas", { class: "track", width: 600, height: 12, "aria-hidden": "true" });
   const moment = element("div", { class: "moment" });
   const plays = player(preview, file.name, [picture, lines, wave], item?.metadata);
-  sound = { player: plays, lines, heard, track, moment };
+  const made = (sound = { player: plays, lines, heard, track, moment, awaits });
   hear(file, item, signal).then(async (samples) => {
     if (!samples || signal.aborted) return;
     const seconds = samples.length / RATE;
     plays.extend(seconds);
-    const several = windowSeconds > 0 && seconds >= 1.5 * windowSeconds;
-    for (const part of [heard, track, moment]) part.classList.toggle("expected", several);
+    const { windowSeconds, classes, matches } = made.awaits;
+    const several = seconds >= 1.5 * windowSeconds;
+    heard.classList.toggle("expected", several && classes);
+    for (const part of [track, moment]) part.classList.toggle("expected", several && matches);
     drawWave(wave, samples, 120);
     await drawSpectrogram(picture, samples, signal);
     picture.dataset.drawn = true;
@@ -114,6 +120,16 @@ export function showHeard(windows) {
       return part;
     }),
   );
+}
+
+/** No more is on its way: what is empty needs no room. */
+export function allTold() {
+  if (!sound) return;
+  const { heard, track, moment } = sound;
+  const matched = moment.children.length > 0; // it keeps its height, whichever match is pointed at
+  sound.awaits = { ...sound.awaits, classes: false, matches: matched };
+  heard.classList.remove("expected");
+  if (!matched) for (const part of [track, moment]) part.classList.remove("expected");
 }
 
 /** Play the seconds of a window. */

@@ -11,12 +11,12 @@ export const key = () => sessionStorage.getItem(PLACE) ?? "";
 /** Headers that carry it. */
 export const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
-/** Ask the visitor once, however many requests need it; false when they would rather not. */
+/** Ask the visitor once, however many requests need it, and say why; false when they would rather not. */
 export function askForKey(why) {
   asking ??= new Promise((done) => {
     const dialog = byId("key");
     const field = dialog.querySelector("input");
-    dialog.querySelector(".why").textContent = why;
+    dialog.querySelector(".reason").textContent = why;
     field.value = "";
     dialog.returnValue = "";
     dialog.onclose = () => {

@@ -9,7 +9,7 @@ import { makeFilters } from "./filters.js";
 import { makeFinding } from "./finding.js";
 import { orAnswer } from "./focus.js";
 import { showSamples } from "./gallery.js";
-import { hideGiven, showGiven } from "./given.js";
+import { allTold, hideGiven, showGiven } from "./given.js";
 import { modalityOf, takeFiles } from "./intake.js";
 import { hideBusy, hideProblem, say, showBusy, showProblem } from "./notice.js";
 import { silence } from "./player.js";
@@ -17,6 +17,7 @@ import { recorder } from "./recorder.js";
 
 const STEPS = [6, 12, 24, 64];
 const FORM_BYTES = 2048; // what a form adds to its file, generously
+const NO_CATALOGUE = new Problem("No catalogue to search", "This service can say what a file is, but it has no pictures and sounds to find. Start it with --index to add some.", "note");
 
 let model = null;
 let question = null; // { file, modality, item }: what was asked last
@@ -44,7 +45,7 @@ async function meet() {
   tellCounts();
   byId("filters").hidden = byId("k").parentElement.hidden = !catalogue;
   if (!catalogue) {
-    showProblem(new Problem("No catalogue to search", "This service can say what a file is, but it has no pictures and sounds to find. Start it with --index to add some.", "note"));
+    showProblem(NO_CATALOGUE);
   } else if (catalogue.images + catalogue.sounds === 0) {
     showProblem(new Problem("The catalogue is empty", "There is nothing to find yet. Give a sound or a picture, and add it; or fill the catalogue from a folder with bma index build.", "note"));
   } else if (!question) {
@@ -131,7 +132,7 @@ async function ask(file, item = null) {
   byId("main").dataset.state = "asked";
   byId("samples").hidden = true;
   document.querySelector(".drop .call").textContent = "Give another";
-  showGiven(question, model.catalogue ? model.window_seconds : 0, signal);
+  showGiven(question, { windowSeconds: model.window_seconds, classes: isTrained(modality) || holdsAny(), matches: holdsAny() }, signal);
   offerAddition(null);
   scrollTo({ top: 0 });
   const answered = answer(signal);
@@ -145,11 +146,11 @@ async function answer(signal) {
   const { file, modality, item } = question;
   hideProblem();
   say(`Searching with ${file.name}…`);
-  const namers = { trained: model.classes?.[modality]?.length > 0, labels: hasLabels() };
-  const named = classes.name(file, modality, namers, finding.explains, signal);
+  const named = classes.name(file, modality, { trained: isTrained(modality), labels: hasLabels() }, finding.explains, signal);
   const found = model.catalogue ? finding.find(question, options(), named, signal) : [];
   const [naming, search] = await Promise.allSettled([named, found]);
   if (signal.aborted) return;
+  allTold();
   // Where nothing is searched, the file itself may be what nobody could name.
   const failed = search.reason ?? (holdsAny() ? null : naming.reason);
   if (failed) {
@@ -158,12 +159,14 @@ async function answer(signal) {
   }
   classes.tell();
   const [best, words] = [naming.value, search.value];
-  if (!best && !model.catalogue) {
-    showProblem(new Problem("Nothing to answer with", "This service has no catalogue and its model names no classes; it gives vectors only, through the API.", "note"));
+  if (!model.catalogue) {
+    showProblem(best ? NO_CATALOGUE : new Problem("Nothing to answer with", "This service has no catalogue and its model names no classes; it gives vectors only, through the API.", "note"));
   }
   say([...words, ...(best ? [`most likely ${best.label}`] : [])].join(", "));
   if (!item) offerAddition(model.writable ? question : null);
 }
+
+const isTrained = (modality) => model.classes?.[modality]?.length > 0;
 
 const holdsAny = () => Boolean(model.catalogue && model.catalogue.images + model.catalogue.sounds);
 
@@ -194,17 +197,18 @@ function fail(problem) {
 
 // -- the catalogue --------------------------------------------------------------------------------------------------
 
+/** It is another now: so are its counts, and what is found in it. */
 async function changed() {
   forget();
   filters.refresh();
   model = await getModel().catch(() => model);
   tellCounts();
+  if (question) refine();
 }
 
 function removed(item) {
   say(`${nameOf(item)} is deleted`);
   changed();
-  if (question) refine();
 }
 
 // -- what the visitor sees ------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // A sound that can be played and sought in; of all the page's sounds one plays at a time.
 
-import { loadable, local } from "./api.js";
+import { loadable, local, whyNot } from "./api.js";
 import { clock, element, icon } from "./dom.js";
 
 let playing = null;
@@ -112,9 +112,10 @@ export function player(link, name, pictures, part = {}) {
     time.textContent = span() ? (audio ? `${clock(at * span())} / ${clock(span())}` : clock(span())) : "";
   }
 
-  function fail() {
+  async function fail() {
+    const why = await whyNot(link);
     const save = element("a", { href: local(link), download: name }, "save it");
-    root.replaceChildren(element("p", { class: "silent" }, "This browser can't play this file; ", save, " to listen."));
+    root.replaceChildren(element("p", { class: "silent" }, ...(why ? [why] : ["This browser can't play this file; ", save, " to listen."])));
   }
 }
 

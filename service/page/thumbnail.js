@@ -7,11 +7,12 @@ import { element } from "./dom.js";
 const MOST_BYTES = 3e6; // of a sound that is fetched only to draw its waveform
 const AT_ONCE = 2;
 
-/** The service's small picture of an item. */
+/** The service's small picture of an item, or words in its place. */
 export function thumbnail(item, alt = "") {
   const picture = element("img", { alt, loading: "lazy", decoding: "async", draggable: "false" });
-  picture.addEventListener("error", () => picture.classList.add("missing"));
-  loadable(item.thumbnail).then((source) => (picture.src = source), () => picture.classList.add("missing"));
+  const fail = () => picture.replaceWith(element("span", { class: "missing" }, alt && element("span", { class: "unseen" }, `${alt}: `), "can't be shown"));
+  picture.addEventListener("error", fail);
+  loadable(item.thumbnail).then((source) => (picture.src = source), fail);
   return picture;
 }
 

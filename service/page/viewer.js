@@ -1,6 +1,6 @@
 // One item in a dialog: the picture full size, or the sound; arrows go through the others.
 
-import { deleteItem, loadable } from "./api.js";
+import { deleteItem, loadable, whyNot } from "./api.js";
 import { byId, element, icon, nameOf, score } from "./dom.js";
 import { player } from "./player.js";
 import { thumbnail, waveform } from "./thumbnail.js";
@@ -86,7 +86,11 @@ export function view(hits, number, { ask, deleted }) {
 function contentOf(hit) {
   if (hit.modality === "sound") return player(hit.content, nameOf(hit), [thumbnail(hit), waveform(hit)], hit.metadata).root;
   const picture = element("img", { alt: `Picture: ${nameOf(hit)}` });
-  const instead = () => loadable(hit.thumbnail).then((source) => (picture.src = source), () => {});
+  const fail = async () => picture.replaceWith(element("p", { class: "silent" }, (await whyNot(hit.content)) || "This browser can't show it."));
+  const instead = () => {
+    picture.addEventListener("error", fail, { once: true });
+    loadable(hit.thumbnail).then((source) => (picture.src = source), fail);
+  };
   picture.addEventListener("error", instead, { once: true }); // such as a TIFF
   loadable(hit.content).then((source) => (picture.src = source), instead);
   return picture;

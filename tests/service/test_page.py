@@ -200,6 +200,7 @@ def test_a_service_without_a_catalogue(visit: Visit, service_url: str, image: Pa
     expect(page.locator("#problem")).to_contain_text("no pictures and sounds to find")
     give(page, image)
     expect(page.locator("#classes li")).to_have_count(5)
+    expect(page.locator("#problem")).to_contain_text("No catalogue to search")
     expect(page.locator(".found:visible")).to_have_count(0)
 
 

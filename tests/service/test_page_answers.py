@@ -125,8 +125,7 @@ def test_filters_by_tag_and_field(visit: Visit, sound: Path) -> None:
 def test_labels_are_offered_before_items_are_read(visit: Visit, sound: Path) -> None:
     held: list[Route] = []
     named = {"labels": [{"label": label, "count": 1} for label in ("zebra", "ant")], "total": 900}
-    page = visit()
-    page.route("**/v1/labels?*", lambda route: route.fulfill(json=named))
+    page = visit(prepare=lambda page: page.route("**/v1/labels?*", lambda route: route.fulfill(json=named)))
     page.route("**/v1/items?limit=1000*", lambda route: held.append(route))
     give(page, sound)
     wait_for_answer(page)

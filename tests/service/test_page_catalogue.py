@@ -37,6 +37,7 @@ def test_an_empty_catalogue_is_filled(visit: Visit, shelf: httpx.Client, image: 
     add(page, "boat", "sea, harbour")
     expect(page.locator("#addition .said")).to_contain_text("Added; searches find it from now on.")
     expect(page.locator("#about")).to_contain_text("1 picture · 0 sounds")
+    expect(page.locator("#pictures .tile")).to_have_count(1)  # as that of the catalogue says
     (item,) = shelf.get("/v1/items").json()["items"]
     assert (item["label"], item["tags"]) == ("boat", ["sea", "harbour"])
     # a second time it is there
@@ -64,10 +65,12 @@ def test_undo(visit: Visit, shelf: httpx.Client, sound: Path) -> None:
     page = visit(at=url_of(shelf))
     give(page, sound)
     add(page, "train", "")
+    expect(page.locator("#sounds .player")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#addition .said")).to_have_text("It is out of the catalogue again.")
     assert shelf.get("/v1/items").json()["items"] == []
     expect(page.locator("#about")).to_contain_text("0 pictures · 0 sounds")
+    expect(page.locator("#sounds .note")).to_have_text("The catalogue holds no sounds yet.")
 
 
 def test_delete(visit: Visit, shelf: httpx.Client, image: Path, images: list[bytes]) -> None:
@@ -123,6 +126,28 @@ def test_a_real_key(
         expect(play).to_have_attribute("data-runs", "true")
         expect(page.locator("#addition")).to_be_hidden()
         page.close()
+
+
+def test_what_is_gone_is_said(
+    visit: Visit, shelf: httpx.Client, empty_catalogue: Path, image: Path, images: list[bytes], sounds: list[bytes]
+) -> None:
+    ids = {}
+    for modality, data in (("image", images[-1]), ("sound", sounds[0])):
+        (added,) = shelf.post("/v1/items", files={modality: data}).json()["results"]
+        ids[modality] = added["item"]["id"]
+    for file in (empty_catalogue / "content").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    words = {modality: shelf.get(f"/v1/items/{id}/content").json()["detail"] for modality, id in ids.items()}
+    page = visit(at=url_of(shelf))
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#pictures .tile")).to_contain_text("can't be shown")
+    expect(page.locator("#sounds .strip")).to_contain_text("can't be shown")
+    page.locator("#sounds .play").click()
+    expect(page.locator("#sounds .player")).to_have_text(words["sound"])
+    page.locator("#pictures .tile").click()
+    expect(page.locator("#viewer .stage")).to_have_text(words["image"])
 
 
 def test_a_bad_label(visit: Visit, shelf: httpx.Client, image: Path) -> None:

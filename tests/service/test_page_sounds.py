@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.service.visit import Visit, give, wait_for_answer
+from tests.service.visit import Visit, give, stub_model, wait_for_answer
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ("tests.service.browser",)
@@ -124,6 +124,33 @@ def test_a_sound_of_one_window_has_no_seconds_to_choose(visit: Visit, tmp_path: 
     expect(page.locator("#given .moment")).to_be_hidden()
     expect(page.locator("#given .heard")).to_be_hidden()
     expect(page.locator(".when")).to_have_count(0)
+
+
+@pytest.mark.parametrize("catalogue", [None, {"images": 0, "sounds": 0}])
+def test_no_room_is_kept_for_what_nobody_tells(
+    visit: Visit, service_url: str, long_sound: Path, catalogue: dict[str, int] | None
+) -> None:
+    page = visit(prepare=stub_model(service_url, catalogue=catalogue, classes={}))
+    give(page, long_sound)
+    drawn(page, "#given .spectrum")
+    for part in (".heard", ".track", ".moment"):
+        expect(page.locator(f"#given {part}")).to_be_hidden()
+
+
+def test_room_that_was_kept_is_given_back(visit: Visit, long_sound: Path) -> None:
+    """Where an answer fails, nothing fills it."""
+    held: list[Route] = []
+    page = visit(prepare=lambda page: page.route("**/v1/search/**", lambda route: held.append(route)))
+    page.route("**/v1/classify?*", lambda route: route.abort())
+    give(page, long_sound)
+    drawn(page, "#given .spectrum")
+    expect(page.locator("#given .moment")).to_be_visible()
+    expect(page.locator("#pictures .waiting")).to_have_count(12)
+    for route in held:
+        route.abort()
+    expect(page.locator("#problem")).to_be_visible()
+    for part in (".heard", ".track", ".moment"):
+        expect(page.locator(f"#given {part}")).to_be_hidden()
 
 
 def test_found_sounds_have_a_waveform(visit: Visit, image: Path) -> None:

@@ -19,7 +19,8 @@ BUSY = {
     "status": 429,
     "detail": "All places in the queue are taken; try again later.",
 }
-LOCKED = {"type": "urn:bma:problem:no-key", "title": "A key is needed", "status": 401, "detail": "It asks for a key."}
+LOCKED = {"type": "urn:bma:problem:no-key", "title": "A key is needed", "status": 401, "detail": "Send a header."}
+WRONG = {**LOCKED, "type": "urn:bma:problem:wrong-key", "detail": "It asks for another."}
 
 
 def test_an_empty_file(visit: Visit, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def guard(page: Page) -> None:
         if route.request.headers.get("authorization") == "Bearer open sesame":
             route.fallback()
         else:
-            route.fulfill(status=401, json=LOCKED)
+            route.fulfill(status=401, json=LOCKED if "authorization" not in route.request.headers else WRONG)
 
     page.route("**/v1/**", answer)
 
@@ -95,11 +96,12 @@ def guard(page: Page) -> None:
 def test_a_key_is_asked_for_once(visit: Visit, sound: Path) -> None:
     page = visit(prepare=guard)
     dialog = page.get_by_role("dialog", name="An API key, please")
-    expect(dialog).to_contain_text("It asks for a key.")
+    expect(dialog).to_contain_text("This service asks for an API key; whoever runs it can give you one.")
     field = dialog.get_by_label("Key", exact=True)
     field.fill("wrong")
     dialog.get_by_role("button", name="Use it").click()
     expect(field).to_have_value("")  # it was not that one
+    expect(dialog).to_contain_text("It asks for another.")
     field.fill("open sesame")
     field.press("Enter")
     expect(page.locator("#about")).to_contain_text("30 pictures")
@@ -118,7 +120,9 @@ def test_a_key_is_asked_for_once(visit: Visit, sound: Path) -> None:
 def test_no_key(visit: Visit) -> None:
     page = visit(prepare=guard)
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
-    expect(page.get_by_role("alert")).to_contain_text("It asks for a key.")
+    expect(page.get_by_role("alert")).to_contain_text("whoever runs it can give you one.")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_offline(visit: Visit, sound: Path) -> None:
