@@ -15,11 +15,48 @@ export async function decode(bytes, type = "") {
   }
 }
 
+/** The average of all channels, as the model hears them. */
 function mono(heard) {
-  const first = heard.getChannelData(0);
-  if (heard.numberOfChannels === 1) return first;
-  const second = heard.getChannelData(1);
-  return first.map((sample, at) => (sample + second[at]) / 2);
+  const many = heard.numberOfChannels;
+  const sum = heard.getChannelData(0);
+  for (let number = 1; number < many; number++) {
+    const channel = heard.getChannelData(number);
+    for (let at = 0; at < sum.length; at++) sum[at] += channel[at];
+  }
+  return many === 1 ? sum : sum.map((sample) => sample / many);
+}
+
+/**
+ * Of the samples of a file those that an item is: from `start` on, for `duration` seconds. Metadata is free, so these may
+ * be anything; where they mean nothing in this file, all of it counts.
+ */
+export function partOf(samples, { start, duration } = {}) {
+  const at = (seconds, otherwise) => (typeof seconds === "number" && seconds > 0 ? Math.round(seconds * RATE) : otherwise);
+  const from = at(start, 0);
+  if (from >= samples.length) return samples;
+  const to = Math.min(samples.length, from + at(duration, Infinity));
+  return to - from < samples.length ? samples.subarray(from, to) : samples;
+}
+
+/** Samples as the bytes of a WAV file: 16 bits, mono. */
+export function wavOf(samples) {
+  const head = 44;
+  const view = new DataView(new ArrayBuffer(head + 2 * samples.length));
+  const text = (at, letters) => [...letters].forEach((letter, number) => view.setUint8(at + number, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, view.byteLength - 8, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); // bytes that follow of "fmt "
+  view.setUint16(20, 1, true); // plain samples
+  view.setUint16(22, 1, true); // channel
+  view.setUint32(24, RATE, true);
+  view.setUint32(28, 2 * RATE, true); // bytes a second
+  view.setUint16(32, 2, true); // bytes of a sample
+  view.setUint16(34, 16, true); // bits of it
+  text(36, "data");
+  view.setUint32(40, 2 * samples.length, true);
+  samples.forEach((sample, at) => view.setInt16(head + 2 * at, Math.max(-32768, Math.min(32767, Math.round(32768 * sample))), true));
+  return view.buffer;
 }
 
 /** The loudest sample of each of `many` equal stretches. */

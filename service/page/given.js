@@ -11,7 +11,7 @@ let preview = "";
 let sound = null; // { player, lines, heard, track, moment, awaits }
 
 /**
- * Show a file; `item` is the one of the catalogue that it comes from, if any.
+ * Show a file, all of what is searched with; `item` is the one of the catalogue that it comes from, if any.
  *
  * @param {object} question `{ file, modality, item }`
  * @param {{windowSeconds: number, classes: boolean, matches: boolean}} awaits what will be told of the windows of a
@@ -29,22 +29,22 @@ export function showGiven({ file, modality, item }, awaits, signal) {
     picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent blank" }, "No preview: this browser can't show it.")));
     box.replaceChildren(picture, about);
   } else {
-    box.replaceChildren(...makeSound(file, item, awaits, signal), about);
+    box.replaceChildren(...makeSound(file, awaits, signal), about);
   }
   box.className = `given ${modality}`;
   box.hidden = false;
 }
 
-function makeSound(file, item, awaits, signal) {
+function makeSound(file, awaits, signal) {
   const picture = element("canvas", { class: "spectrum", width: 600, height: 96, "aria-hidden": "true" });
   const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
   const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
   const heard = element("ol", { class: "heard", "aria-label": "What is heard when" });
   const track = element("canvas", { class: "track", width: 600, height: 12, "aria-hidden": "true" });
   const moment = element("div", { class: "moment" });
-  const plays = player(preview, file.name, [picture, lines, wave], item?.metadata);
+  const plays = player(preview, file.name, [picture, lines, wave]);
   const made = (sound = { player: plays, lines, heard, track, moment, awaits });
-  hear(file, item, signal).then(async (samples) => {
+  hear(file, signal).then(async (samples) => {
     if (!samples || signal.aborted) return;
     const seconds = samples.length / RATE;
     plays.extend(seconds);
@@ -59,13 +59,9 @@ function makeSound(file, item, awaits, signal) {
   return [plays.root, heard, track, moment];
 }
 
-async function hear(file, item, signal) {
+async function hear(file, signal) {
   const bytes = await file.arrayBuffer();
-  if (signal.aborted) return null;
-  const samples = await decode(bytes, file.type || (/\.(wav|flac)$/i.test(file.name) ? "audio/wav" : ""));
-  const start = (Number(item?.metadata?.start) || 0) * RATE;
-  const length = (Number(item?.metadata?.duration) || Infinity) * RATE;
-  return samples && samples.subarray(start, Math.min(samples.length, start + length));
+  return signal.aborted ? null : decode(bytes, file.type || (/\.(wav|flac)$/i.test(file.name) ? "audio/wav" : ""));
 }
 
 /** Where the model's windows meet. */

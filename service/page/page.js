@@ -2,6 +2,7 @@
 
 import { getFile, getItems, getModel, Problem, whenBusy } from "./api.js";
 import { makeAddition } from "./addition.js";
+import { decode, partOf, wavOf } from "./audio.js";
 import { makeClasses } from "./classes.js";
 import { byId, count, element, nameOf, size } from "./dom.js";
 import { forget, labels } from "./facets.js";
@@ -108,10 +109,21 @@ async function pivot(item) {
   byId("queue").hidden = true;
   say(`Fetching ${nameOf(item)}…`);
   try {
-    await ask(await getFile(item, nameOf(item), signal), item);
+    const file = await cut(await getFile(item, nameOf(item), signal), item);
+    signal.throwIfAborted();
+    await ask(file, item);
   } catch (error) {
     if (!signal.aborted) refuse(error.title ?? "The item can't be fetched", error.message);
   }
+}
+
+/** Of an item's file the seconds that the item is. What the browser can't decode stays whole, and is called so. */
+async function cut(file, { modality, metadata }) {
+  if (modality !== "sound" || !(metadata?.start || metadata?.duration)) return file;
+  const samples = await decode(await file.arrayBuffer(), file.type);
+  if (!samples) return new File([file], `${file.name} (whole file)`, { type: file.type });
+  const part = partOf(samples, metadata);
+  return part === samples ? file : new File([wavOf(part)], file.name, { type: "audio/wav" });
 }
 
 async function ask(file, item = null) {

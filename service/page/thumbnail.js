@@ -1,7 +1,7 @@
 // Small pictures of items: of a sound its spectrogram, and once it is in view its waveform.
 
 import { getBytes, loadable } from "./api.js";
-import { decode, drawWave, RATE } from "./audio.js";
+import { decode, drawWave, partOf } from "./audio.js";
 import { element } from "./dom.js";
 
 const MOST_BYTES = 3e6; // of a sound that is fetched only to draw its waveform
@@ -54,8 +54,6 @@ async function work() {
 async function draw(canvas, { content, media_type: type, metadata = {} }) {
   const samples = await decode(await getBytes(content, MOST_BYTES), type);
   if (!samples) return;
-  const start = (Number(metadata.start) || 0) * RATE;
-  const length = (Number(metadata.duration) || Infinity) * RATE;
-  drawWave(canvas, samples.subarray(start, Math.min(samples.length, start + length)));
+  drawWave(canvas, partOf(samples, metadata));
   canvas.dataset.drawn = true;
 }

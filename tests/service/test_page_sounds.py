@@ -11,7 +11,12 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from service.indexing import build_catalogue
+from service.limits import Limits
+from tests.service.conftest import Serving
+from tests.service.test_page_catalogue import url_of
 from tests.service.visit import Visit, give, stub_model, wait_for_answer
+from training.model.embedder import Embedder
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ("tests.service.browser",)
@@ -29,6 +34,10 @@ def drawn(page: Page, selector: str) -> None:
     expect(page.locator(selector)).to_have_attribute("data-drawn", "true")
     colours: int = page.locator(selector).evaluate(COLOURS)
     assert colours > 50
+
+
+def deafen(page: Page) -> None:
+    page.add_init_script("OfflineAudioContext.prototype.decodeAudioData = async () => { throw new Error('no'); }")
 
 
 def test_records_and_searches(visit: Visit) -> None:
@@ -181,10 +190,6 @@ def test_a_sound_in_the_viewer(visit: Visit, image: Path) -> None:
 
 def test_a_sound_that_the_browser_cant_decode(visit: Visit, sound: Path, tmp_path: Path) -> None:
     """The service may read what the browser does not: then there is no spectrogram, and everything else."""
-
-    def deafen(page: Page) -> None:
-        page.add_init_script("OfflineAudioContext.prototype.decodeAudioData = async () => { throw new Error('no'); }")
-
     page = visit(prepare=deafen)
     give(page, sound)
     wait_for_answer(page)
@@ -204,3 +209,48 @@ def test_what_is_told_of_windows_moves_nothing(visit: Visit, long_sound: Path) -
     wait_for_answer(page)
     expect(page.locator("#given .moment")).to_contain_text("windows")
     assert page.locator(".intake").bounding_box() == before
+
+
+@pytest.fixture
+def stretches(embedder: Embedder, long_sound: Path) -> Path:
+    """A catalogue of stretches of one sound: `1:sound` to `4:sound`, each of three windows."""
+    rows = [f"test,part {number},{long_sound.name},{number},{3 * number},3.9" for number in range(1, 5)]
+    (long_sound.parent / "rows.csv").write_text("\n".join(["split,label,sound,id,start,duration", *rows, ""]))
+    build_catalogue(embedder, long_sound.parent, long_sound.parent / "index")
+    return long_sound.parent / "index"
+
+
+def test_a_stretch_of_a_sound_is_searched_as_what_it_is(visit: Visit, serving: Serving, stretches: Path) -> None:
+    """Not as its whole file, which would even be too long here; and it does not find itself."""
+    with serving(stretches, limits=Limits(seconds=6.0)) as client:
+        page = visit(at=url_of(client))
+        sample = page.locator("#samples .tile", has_text="part 3")
+        with page.expect_response("**/v1/search/sounds?*") as answered:
+            sample.click()
+        (result,) = answered.value.json()["results"]
+        itself = result["hits"][0]
+        assert (itself["id"], itself["score"]) == ("3:sound", pytest.approx(1, abs=1e-3))
+        assert [window["end"] for window in result["windows"]][-1] == pytest.approx(3.9, abs=0.01)
+        wait_for_answer(page)
+        found = page.locator("#sounds > ol > li")
+        expect(found).to_have_count(3)
+        assert "3:sound" not in found.evaluate_all("all => all.map(one => one.dataset.id)")
+        expect(page.locator("#given .time")).to_have_text("3.9 s")
+        expect(page.locator("#given")).to_contain_text("from the catalogue")
+        # what is played and drawn is cut once, not twice
+        drawn(page, "#given .spectrum")
+        page.locator("#given .moment").get_by_role("button").click()
+        expect(page.locator("#given .time")).to_have_text(re.compile(r"/ 3\.9 s$"))
+        page.close()
+
+
+def test_a_stretch_that_the_browser_cant_decode_is_searched_whole(
+    visit: Visit, serving: Serving, stretches: Path
+) -> None:
+    with serving(stretches) as client:
+        page = visit(at=url_of(client), prepare=deafen)
+        page.locator("#samples .tile", has_text="part 3").click()
+        wait_for_answer(page)
+        expect(page.locator("#given .file")).to_contain_text("part 3 (whole file)")
+        expect(page.locator("#sounds > ol > li")).to_have_count(3)
+        page.close()
