@@ -145,8 +145,19 @@ export async function whyNot(link) {
   }
 }
 
-/** What a picture or player can load: the link itself, or, where a key is needed, its bytes. */
-export async function loadable(link) {
+const lent = new Map(); // object URLs, and what uses them
+const departures = new MutationObserver(() => {
+  for (const [url, holder] of lent) if (!holder.isConnected) URL.revokeObjectURL(url), lent.delete(url);
+});
+
+/**
+ * What a picture or player can load: the link itself, or, where a key is needed, its bytes. These are let go when
+ * `holder`, the picture or player, leaves the page.
+ */
+export async function loadable(link, holder) {
   if (!key() || link.startsWith("blob:")) return local(link);
-  return URL.createObjectURL(await (await ask(local(link))).blob());
+  const url = URL.createObjectURL(await (await ask(local(link))).blob());
+  lent.set(url, holder);
+  departures.observe(document.body, { childList: true, subtree: true });
+  return url;
 }

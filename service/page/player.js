@@ -42,7 +42,7 @@ export function player(link, name, pictures, part = {}) {
       follow();
     });
     audio.addEventListener("error", fail);
-    audio.src = await loadable(link).catch(() => link);
+    audio.src = await loadable(link, root).catch(() => link);
   }
 
   /** Once it is known how long the sound is. */
@@ -134,7 +134,7 @@ export function chime(item, name, picture) {
       audio = new Audio();
       for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, paint);
       audio.addEventListener("timeupdate", () => (!button.isConnected || audio.currentTime >= start + length) && audio.pause());
-      audio.src = await loadable(item.content).catch(() => local(item.content));
+      audio.src = await loadable(item.content, button).catch(() => local(item.content));
     }
     if (!audio.paused) {
       audio.pause();

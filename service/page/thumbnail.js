@@ -12,7 +12,7 @@ export function thumbnail(item, alt = "") {
   const picture = element("img", { alt, loading: "lazy", decoding: "async", draggable: "false" });
   const fail = () => picture.replaceWith(element("span", { class: "missing" }, alt && element("span", { class: "unseen" }, `${alt}: `), "can't be shown"));
   picture.addEventListener("error", fail);
-  loadable(item.thumbnail).then((source) => (picture.src = source), fail);
+  loadable(item.thumbnail, picture).then((source) => (picture.src = source), fail);
   return picture;
 }
 

@@ -89,10 +89,10 @@ function contentOf(hit) {
   const fail = async () => picture.replaceWith(element("p", { class: "silent" }, (await whyNot(hit.content)) || "This browser can't show it."));
   const instead = () => {
     picture.addEventListener("error", fail, { once: true });
-    loadable(hit.thumbnail).then((source) => (picture.src = source), fail);
+    loadable(hit.thumbnail, picture).then((source) => (picture.src = source), fail);
   };
   picture.addEventListener("error", instead, { once: true }); // such as a TIFF
-  loadable(hit.content).then((source) => (picture.src = source), instead);
+  loadable(hit.content, picture).then((source) => (picture.src = source), instead);
   return picture;
 }
 

@@ -117,6 +117,42 @@ def test_a_key_is_asked_for_once(visit: Visit, sound: Path) -> None:
     expect(dialog).to_be_hidden()
 
 
+def test_what_a_key_fetched_is_let_go(visit: Visit, sound: Path, image: Path) -> None:
+    """Of pictures and sounds that left the page, also in the dialog, no bytes are kept."""
+
+    def count(page: Page) -> None:
+        guard(page)
+        page.add_init_script(
+            """
+            sessionStorage.setItem("bma-key", "open sesame");
+            window.kept = new Set();
+            const [make, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
+            URL.createObjectURL = (blob) => { const url = make(blob); kept.add(url); return url; };
+            URL.revokeObjectURL = (url) => { kept.delete(url); revoke(url); };
+            """
+        )
+
+    page = visit(prepare=count)
+    expect(page.locator("#samples img[src^='blob:']")).to_have_count(8)
+    give(page, sound)
+    wait_for_answer(page)
+    for play in ("#sounds .play", "#why .chime"):
+        page.locator(play).first.click()
+        expect(page.locator(play).first).to_have_attribute("data-runs", "true")
+    page.locator("#pictures .tile").first.click()
+    expect(page.locator("#viewer .stage img")).to_have_attribute("src", re.compile("^blob:"))
+    page.keyboard.press("Escape")
+    give(page, image)
+    expect(page.locator("#sounds-title")).to_have_text("Sounds for this picture")
+    wait_for_answer(page)
+    page.wait_for_function(
+        """() => {
+            const shown = [...document.querySelectorAll("main img")].map((one) => one.src);
+            return shown.every((link) => kept.has(link)) && kept.size === new Set(shown).size;
+        }"""
+    )
+
+
 def test_no_key(visit: Visit) -> None:
     page = visit(prepare=guard)
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()
