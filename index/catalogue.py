@@ -31,6 +31,22 @@ class InUse(CatalogueError):
     """A catalogue that another process has open for writing; it may still be opened for reading."""
 
 
+class Unreachable(CatalogueError):
+    """A catalogue whose server does not answer at the moment; the same may work a little later."""
+
+
+class Refused(CatalogueError):
+    """A catalogue whose server answers, and does not do what it is asked."""
+
+
+class NoSuchItem(CatalogueError):
+    """An item that is not there, or not as it is asked for; `str()` names its id, and nothing of the catalogue's."""
+
+
+class FileGone(CatalogueError):
+    """An item whose file is not in its place; `str()` names its id, and nothing of the catalogue's."""
+
+
 @dataclass(frozen=True)
 class Item:
     """Something that can be found.
@@ -89,7 +105,8 @@ class Catalogue(Protocol):
     """Items by id, searched by vector. Safe to use from many threads.
 
     A change is there as a whole, and stays, once the call that makes it returns; whatever raises has changed nothing.
-    Changes raise `NotWritable` where a catalogue may only be read.
+    Changes raise `NotWritable` where a catalogue may only be read. Of one on a server all calls but `file` raise
+    `Unreachable` where it does not answer, and `Refused` where it says no.
     """
 
     @property
@@ -132,7 +149,7 @@ class Catalogue(Protocol):
         """The vectors `[N, d]` of items that are there, in order.
 
         Raises:
-            CatalogueError: one is not there.
+            NoSuchItem: one is not there.
         """
 
     def delete(self, ids: Sequence[str]) -> list[str]:
@@ -172,7 +189,7 @@ class Catalogue(Protocol):
         """Where an item's content lies.
 
         Raises:
-            CatalogueError: the path leads out of the catalogue's root, or the file is gone.
+            FileGone: the path leads out of the catalogue's root, or the file is gone.
         """
 
     def close(self) -> None:

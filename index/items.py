@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from index.catalogue import CatalogueError, Item
+from index.catalogue import Item, NoSuchItem
 
 COLUMNS = "id, modality, path, media_type, label, tags, metadata, content, stamp, created, updated"
 
@@ -37,7 +37,7 @@ def update(connection: sqlite3.Connection, item: Item, now: str) -> None:
     """Replace what is known of an item.
 
     Raises:
-        CatalogueError: there is none of its id, or it is of another modality or content.
+        NoSuchItem: there is none of its id, or it is of another modality or content.
     """
     id, modality, path, media_type, label, tags, metadata, content, stamp = _cells(item)
     changed = connection.execute(
@@ -46,7 +46,7 @@ def update(connection: sqlite3.Connection, item: Item, now: str) -> None:
         (path, media_type, label, tags, metadata, stamp, now, id, modality, content),
     ).rowcount
     if not changed:
-        raise CatalogueError(f"there is no item {id} of this modality and content; put it with its vector")
+        raise NoSuchItem(f"there is no item {id} of this modality and content; put it with its vector")
 
 
 def remove(connection: sqlite3.Connection, ids: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index import items as rows
-from index.catalogue import MODALITIES, CatalogueError, Hit, Hits, Item, Modality, Page
+from index.catalogue import MODALITIES, CatalogueError, FileGone, Hit, Hits, Item, Modality, NoSuchItem, Page
 from index.content import FOLDER, Content
 from index.database import Database
 from index.filter import Filter
@@ -135,7 +135,8 @@ class LocalCatalogue:
         """As `Catalogue.update`.
 
         Raises:
-            CatalogueError: one is not there, or nothing can be written; nothing has changed.
+            NoSuchItem: one is not there; nothing has changed.
+            CatalogueError: nothing can be written; nothing has changed.
         """
         now = _now()
         with self._change() as connection:
@@ -165,7 +166,7 @@ class LocalCatalogue:
             places = {found[number].id: place for place, number in enumerate(numbers.tolist())}
             missing = next((id for id in ids if id not in places), None)
             if missing is not None:
-                raise CatalogueError(f"there is no item {missing}")
+                raise NoSuchItem(f"there is no item {missing}")
             return fetch(connection, numbers).reshape(-1, self.dimension)[[places[id] for id in ids]]
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
@@ -239,9 +240,7 @@ class LocalCatalogue:
             path = (self.root / item.path).resolve()
             if path.is_relative_to(self.root) and path.is_file():
                 return path
-        raise CatalogueError(
-            f"the file of item {item.id} is no longer in its place; put it back, or build the index again"
-        )
+        raise FileGone(f"the file of item {item.id} is no longer in its place; put it back, or build the index again")
 
     def close(self) -> None:
         """Stop what runs in the background, close the database, and let another process write."""

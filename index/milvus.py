@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import MODALITIES, CatalogueError, Hit, Hits, Item, Modality, NotWritable, Page
+from index.catalogue import (
+    MODALITIES,
+    CatalogueError,
+    FileGone,
+    Hit,
+    Hits,
+    Item,
+    Modality,
+    NoSuchItem,
+    NotWritable,
+    Page,
+)
 from index.content import Content
 from index.filter import Filter
 from index.milvus_address import Address
@@ -138,7 +149,8 @@ class MilvusCatalogue:
         """As `Catalogue.update`.
 
         Raises:
-            CatalogueError: one is not there, or the server does not take it.
+            NoSuchItem: one is not there.
+            CatalogueError: the server does not take it.
         """
         with self._change([item.id for item in items]) as (before, change):
             now = _now()
@@ -146,9 +158,7 @@ class MilvusCatalogue:
             for item in items:
                 copies = [old for modality, old in before.get(item.id, [])[:1] if modality == item.modality]
                 if not copies or copies[0]["content"] != item.content:
-                    raise CatalogueError(
-                        f"there is no item {item.id} of this modality and content; put it with its vector"
-                    )
+                    raise NoSuchItem(f"there is no item {item.id} of this modality and content; put it with its vector")
                 kept = {name: copies[0][name] for name in ("number", "created")}
                 last[item.id] = (item.modality, {**row_of(item, copies[0]["vector"]), **kept, "updated": now})
             change.rows = list(last.values())
@@ -176,7 +186,7 @@ class MilvusCatalogue:
         found = stored(self._wire, ids, ("id", "number", "vector"))
         missing = next((id for id in ids if id not in found), None)
         if missing is not None:
-            raise CatalogueError(f"there is no item {missing}")
+            raise NoSuchItem(f"there is no item {missing}")
         return np.array([found[id][0][1]["vector"] for id in ids], np.float32).reshape(-1, self.dimension)
 
     def list(self, filter: Filter | None = None) -> Iterator[Item]:
@@ -236,22 +246,22 @@ class MilvusCatalogue:
         """Where an item's content lies, as this machine sees it.
 
         Raises:
-            CatalogueError: the path leads out of the root, the file is gone, or the address names no folder for it.
+            FileGone: the path leads out of the root, the file is gone, or the address names no folder for it.
         """
         if item.content:
             path = self._contents().path(item.content)
             if path.is_file():
                 return path
         elif self.root is None:
-            raise CatalogueError(
+            raise FileGone(
                 f"item {item.id} is a file by reference; name the folder that holds it with ?root=… "
-                f"in the address {self.address}"
+                "in the catalogue's address"
             )
         else:
             path = (self.root / item.path).resolve()
             if path.is_relative_to(self.root) and path.is_file():
                 return path
-        raise CatalogueError(
+        raise FileGone(
             f"the file of item {item.id} is not in its place; put it back, or correct the folders in the address"
         )
 

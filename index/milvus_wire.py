@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from index.catalogue import MODALITIES, CatalogueError, Modality
+from index.catalogue import MODALITIES, CatalogueError, Modality, Refused, Unreachable
 from index.milvus_address import Address
 
 TIMEOUT = 30.0  # seconds that a request may take, retries included
@@ -39,7 +39,9 @@ class Wire:
         address: of the catalogue.
 
     Raises:
-        CatalogueError: pymilvus is not installed, or the server can't be reached.
+        CatalogueError: pymilvus is not installed.
+        Unreachable: the server does not answer, then or at any later call.
+        Refused: it does not do what it is asked, likewise.
     """
 
     def __init__(self, address: Address) -> None:
@@ -213,19 +215,19 @@ class Wire:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Whatever Milvus says becomes one sentence with the address and a remedy."""
+        """Whatever Milvus says becomes one sentence with the address and a remedy: `Unreachable` or `Refused`."""
         import grpc
 
         try:
             yield
         except (self._milvus.MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
             said = " ".join(str(getattr(error, "message", "") or error).split())
-            lost = ("connecting", "unavailable", "Connection", "closed channel", "DEADLINE", "Retry")
-            if any(word in said for word in lost):
-                raise CatalogueError(
+            lost = ("connecting", "unavailable", "UNAVAILABLE", "Connection", "closed channel", "DEADLINE", "Retry")
+            if isinstance(error, grpc.FutureTimeoutError) or any(word in said for word in lost):
+                raise Unreachable(
                     f"Milvus at {self.address.uri} can't be reached; start it, or correct the address {self.address}"
                 ) from error
-            raise CatalogueError(
+            raise Refused(
                 f"Milvus at {self.address.uri} has refused ({said[:300]}); look into its log, then try again"
             ) from error
 

@@ -20,7 +20,7 @@ _ANY = {  # of any call
 }
 _GUARDED = {  # of calls that need a key, where keys are asked for
     "401": "A key is missing, or is not known",
-    "503": "The service is not ready, or a part of it crashed and starts again",
+    "503": "The service is not ready, its catalogue can't be reached, or a part of it crashed and starts again",
     "504": "The request's time is over",
 }
 _WRITES = {"403": "The key does not allow this, or a page of another site asks"}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import Catalogue, CatalogueError, Hit, NotWritable
+from index.catalogue import Catalogue, CatalogueError, Hit, NoSuchItem, NotWritable, Refused, Unreachable
 from index.content import content_hash
 from index.filter import Filter
 from index.threads import search_alone
@@ -39,6 +39,7 @@ from training.model.memory import Modality
 
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
+COUNTED = 5.0  # seconds that a scrape of the metrics waits for a catalogue's counts
 LANES = 8  # batches at once where nobody says otherwise: on a CPU each has a process with the model of its own
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
@@ -208,12 +209,16 @@ class Engine:
 
         Raises:
             Problem: the catalogue may only be read, has no room, or others wait already; nothing has changed.
+            Unreachable, Refused: its server has failed; a part of what is several requests to it may be done.
+            NoSuchItem: it was deleted just now.
         """
         try:
             return await self._writer.run(function, *arguments, finish=True)
         except NotWritable as error:
             log.error("a change was refused: %s", error)
             raise read_only() from None
+        except (Unreachable, Refused, NoSuchItem):  # not for want of room
+            raise
         except CatalogueError as error:
             log.error("a change has failed: %s", error)
             raise Problem(
@@ -241,7 +246,7 @@ class Engine:
     async def scrape(self) -> bytes:
         """The metrics in Prometheus's text format, the catalogue's counts up to date."""
         if self.catalogue is not None:
-            counts = await self.call(self.catalogue.count)
+            counts = await self._count(self.catalogue)
             self.metrics.describe_index(self.catalogue.fingerprint, counts.items())
         return self.metrics.text()
 
@@ -254,6 +259,16 @@ class Engine:
             self._models.close()
         if self.catalogue is not None:
             self.catalogue.close()
+
+    async def _count(self, catalogue: Catalogue) -> Mapping[Modality, int]:
+        """How many items there are; where the catalogue fails, or takes long, nothing is told of them."""
+        try:
+            async with asyncio.timeout(COUNTED):
+                return await self.call(catalogue.count)
+        except (CatalogueError, TimeoutError) as error:
+            log.error("the catalogue can't be counted: %s", str(error) or "no answer yet")
+            self.metrics.index_items.clear()
+            return {}
 
     def _stage(self, name: str, threads: int, setup: Callable[[], None] | None = None, most: int | None = -1) -> Stage:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)

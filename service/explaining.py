@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import Catalogue, CatalogueError, Hit, Modality
+from index.catalogue import Catalogue, Hit, Modality, NoSuchItem
 from service.engine import Engine
 from service.parts import Parts
 from service.problems import Problem
@@ -62,12 +62,12 @@ def vectors_of(catalogue: Catalogue, ids: Sequence[str]) -> dict[str, Floats]:
         return {}
     try:
         return dict(zip(once, catalogue.vectors(once), strict=True))
-    except CatalogueError:  # it names one of them, and there may be more
+    except NoSuchItem:  # it names one of them, and there may be more
         pass
     found = {}
     for id in once:
         try:
             found[id] = catalogue.vectors([id])[0]
-        except CatalogueError:
+        except NoSuchItem:
             continue
     return found

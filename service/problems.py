@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from index.catalogue import CatalogueError
+from index.catalogue import CatalogueError, FileGone, NoSuchItem, Unreachable
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
@@ -25,6 +25,7 @@ from training.model.media.source import (
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:bma:problem:"
 OPENAI_PATHS = ("/v1/embeddings", "/v1/models")  # and what is below them: errors in OpenAI's shape
+AGAIN = 5  # seconds after which a catalogue that can't be reached may be asked again
 
 # kind: status and title; the kind is the stable end of a problem's `type`
 KINDS: dict[str, tuple[int, str]] = {
@@ -142,6 +143,21 @@ def media_problem(error: MediaError) -> Problem:
     return Problem(_MEDIA_KINDS.get(type(error), "damaged-media"), _sentence(str(error)))
 
 
+def catalogue_problem(error: CatalogueError) -> Problem:
+    """What is told of a catalogue that fails, as a problem; what it says of itself (where it lies) goes to the log."""
+    if isinstance(error, FileGone | NoSuchItem):
+        said = _sentence(str(error))
+        return Problem("content-gone" if isinstance(error, FileGone) else "no-such-item", said[:1].upper() + said[1:])
+    log.error("the catalogue has failed: %s", error)
+    if isinstance(error, Unreachable):
+        return Problem(
+            "not-ready",
+            f"The service's catalogue can't be reached at the moment; send this again in {AGAIN} s.",
+            headers={"retry-after": str(AGAIN)},
+        )
+    return Problem("internal", "The catalogue failed on this request; the service's log says why. Try again later.")
+
+
 def install(app: FastAPI) -> None:
     """Turn every error of an application into a problem document."""
 
@@ -151,7 +167,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(CatalogueError)
     async def catalogue(request: Request, error: CatalogueError) -> JSONResponse:
-        return Problem("content-gone", _sentence(str(error))).response(request.url.path)
+        return catalogue_problem(error).response(request.url.path)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:

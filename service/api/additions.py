@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import Catalogue, CatalogueError, Item
+from index.catalogue import Catalogue, FileGone, Item
 from index.content import content_hash
 from service.api.items import no_such_item, stretch_of
 from service.problems import Problem
@@ -134,7 +134,7 @@ def _same(catalogue: Catalogue, there: Item, candidate: Candidate) -> bool:
         return there.content == candidate.item.content
     try:
         return content_hash(catalogue.file(there).read_bytes()) == candidate.item.content
-    except (CatalogueError, OSError):
+    except (FileGone, OSError):
         return False
 
 
