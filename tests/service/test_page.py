@@ -157,6 +157,22 @@ def test_a_dropped_and_a_pasted_file(visit: Visit, sound: Path, image: Path) -> 
         wait_for_answer(page)
 
 
+def test_a_picture_is_taken_with_a_phone(visit: Visit, image: Path) -> None:
+    """The camera that looks away from the visitor, and pictures alone; a desktop has the one file dialog."""
+    expect(visit().get_by_text("Take a picture")).to_be_hidden()
+    page = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    camera = page.get_by_label("Take a picture")
+    expect(camera).to_have_attribute("capture", "environment")
+    expect(camera).to_have_attribute("accept", "image/*")
+    with page.expect_file_chooser() as chosen:
+        page.get_by_text("Take a picture").tap()
+    chosen.value.set_files(image)
+    wait_for_answer(page)
+    expect(page.locator("#given img")).to_have_attribute("alt", f"Your picture: {image.name}")
+    expect(page.locator("#sounds .player")).to_have_count(12)
+    expect(page.get_by_text("Take a picture")).to_be_in_viewport()  # the next one is at hand
+
+
 def test_a_file_of_another_kind(visit: Visit, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("neither seen nor heard")
