@@ -43,6 +43,10 @@ class NoSuchItem(CatalogueError):
     """An item that is not there, or not as it is asked for; `str()` names its id, and nothing of the catalogue's."""
 
 
+class BadCursor(CatalogueError):
+    """A cursor that is not one of this catalogue's; `str()` holds nothing of the catalogue's."""
+
+
 class FileGone(CatalogueError):
     """An item whose file is not in its place; `str()` names its id, and nothing of the catalogue's."""
 
@@ -162,7 +166,7 @@ class Catalogue(Protocol):
         """At most `limit` items in the order of `list`, after those of the page whose cursor is given.
 
         Raises:
-            ValueError: not a cursor of this catalogue.
+            BadCursor: not a cursor of this catalogue.
         """
 
     def count(self) -> dict[Modality, int]:

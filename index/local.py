@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index import items as rows
-from index.catalogue import MODALITIES, CatalogueError, FileGone, Hit, Hits, Item, Modality, NoSuchItem, Page
+from index.catalogue import MODALITIES, BadCursor, CatalogueError, FileGone, Hit, Hits, Item, Modality, NoSuchItem, Page
 from index.content import FOLDER, Content
 from index.database import Database
 from index.filter import Filter
@@ -30,6 +31,8 @@ from index.tuning import Tuning
 from index.upkeep import Upkeep
 
 PAGE = 1000
+LAST = 2**63 - 1  # number of an item
+_CURSOR = re.compile("[0-9]{0,19}")
 _log = logging.getLogger(__name__)
 
 
@@ -179,6 +182,8 @@ class LocalCatalogue:
 
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
         """As `Catalogue.page`."""
+        if not _CURSOR.fullmatch(cursor) or int(cursor or 0) > LAST:
+            raise BadCursor("the cursor is not one of this catalogue; take the one that came with the page before")
         condition, values = (filter or Filter()).sql()
         with self.database.reading() as connection:
             table = connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from index.catalogue import (
+    ID,
     MODALITIES,
+    BadCursor,
     CatalogueError,
     FileGone,
     Hit,
@@ -31,12 +34,13 @@ from index.filter import Filter
 from index.milvus_address import Address
 from index.milvus_change import Change, Writer
 from index.milvus_filter import any_of, expression, term
-from index.milvus_rows import TOGETHER, Placed, Stored, item_of, nearest, ordered, place, row_of, rows, stored
+from index.milvus_rows import LAST, TOGETHER, Placed, Stored, item_of, nearest, ordered, place, row_of, rows, stored
 from index.milvus_wire import KNOWN, MOST, SCHEMA, Wire
 from index.receipts import Receipts
 
 PAGE = 4_096  # items that a listing reads at once
 MARGIN = 16  # hits more than asked for, so that a cut through ties is seen
+_NUMBER = re.compile("[0-9]{1,19}")
 
 
 class MilvusCatalogue:
@@ -196,6 +200,8 @@ class MilvusCatalogue:
     def page(self, limit: int, cursor: str = "", filter: Filter | None = None) -> Page:
         """As `Catalogue.page`."""
         number, _, id = cursor.partition(".")
+        if cursor and not (_NUMBER.fullmatch(number) and int(number) <= LAST and ID.fullmatch(id)):
+            raise BadCursor("the cursor is not one of this catalogue; take the one that came with the page before")
         after = (int(number or 0), id)
         found: list[Placed] = []
         # from one earlier, as another client may have given the same number

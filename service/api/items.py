@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from index.catalogue import Catalogue, Item
+from index.catalogue import BadCursor, Catalogue, Item
 from service.api.parameters import FilterText, parse_filter
 from service.api.uploads import engine_of
 from service.engine import Engine
@@ -20,6 +20,7 @@ from service.problems import Problem, media_problem
 from service.schemas import ItemAnswer, ItemsAnswer, problems
 from training.model.media.source import MediaError
 
+CURSOR = r"^[0-9]{0,19}(\.[A-Za-z0-9._:-]{1,128})?$"  # a number, of a catalogue in Milvus with an id
 NO_CATALOGUE = {409: "The service has no catalogue"}
 INVALID = {422: "A parameter that makes no sense"}
 NOT_FOUND = {404: "No such item, or its file is gone"}
@@ -54,10 +55,16 @@ async def list_items(
     engine: EngineDependency,
     filter: FilterText = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
-    cursor: Annotated[str, Query(pattern=r"^[0-9]{0,18}$", description="`cursor` of the answer before.")] = "",
+    cursor: Annotated[str, Query(pattern=CURSOR, description="`cursor` of the answer before.")] = "",
 ) -> ItemsAnswer:
     """What the catalogue holds, page by page; the last page has no `cursor`."""
-    page = await engine.call(catalogue_of(engine).page, limit, cursor, parse_filter(filter))
+    try:
+        page = await engine.call(catalogue_of(engine).page, limit, cursor, parse_filter(filter))
+    except BadCursor:
+        raise Problem(
+            "invalid-request",
+            "query 'cursor': is not one of this catalogue; take the one of the answer before, or leave it out.",
+        ) from None
     return ItemsAnswer(items=list(map(item_answer, page.items)), cursor=page.cursor)
 
 

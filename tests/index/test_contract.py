@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from index.catalogue import Catalogue, FileGone, Item, Modality, NoSuchItem, NotWritable
+from index.catalogue import BadCursor, Catalogue, FileGone, Item, Modality, NoSuchItem, NotWritable
 from index.content import content_hash
 from index.filter import Filter
 from index.local import LocalCatalogue
@@ -180,8 +180,9 @@ def test_pages_are_the_list_in_pieces(catalogue: Catalogue) -> None:
         assert [id for piece in pieces for id in piece] == whole
         assert all(len(piece) == 7 for piece in pieces[:-1])
     assert whole == ["i3", "i40", "i5"]
-    with pytest.raises(ValueError, match="invalid literal"):
-        catalogue.page(7, "x")
+    for cursor in ("x", str(2**63), f"{2**63}.i3", "7.", ".i3", "7.i/3", "²", "-1", "7\n"):
+        with pytest.raises(BadCursor, match="take the one that came with the page before"):
+            catalogue.page(7, cursor)
 
 
 def test_search_gives_cosines_and_ties_to_what_came_first(catalogue: Catalogue) -> None:

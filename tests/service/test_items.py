@@ -36,12 +36,20 @@ def test_a_filter_keeps_what_passes(service_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"limit": 0}, {"limit": 1001}, {"cursor": "x"}, {"cursor": "9" * 19}, {"filter": "{"}]
+    "parameters", [{"limit": 0}, {"limit": 1001}, {"cursor": "x"}, {"cursor": "9" * 20}, {"filter": "{"}]
 )
 def test_what_makes_no_sense_is_refused(service_url: str, parameters: dict[str, str | int]) -> None:
     answer = get(service_url, **parameters)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("cursor", ["7.test-0000:image", ".a", "9" * 19, "9223372036854775808"])
+def test_a_cursor_of_another_catalogue_is_refused(service_url: str, cursor: str) -> None:
+    answer = get(service_url, cursor=cursor)
+    assert answer.status_code == 422
+    said = "query 'cursor': is not one of this catalogue; take the one of the answer before, or leave it out."
+    assert answer.json()["detail"] == said
 
 
 def test_a_piece_of_a_sound_is_drawn_as_that_piece(
