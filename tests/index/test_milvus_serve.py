@@ -32,7 +32,8 @@ def test_two_services_share_a_catalogue(
         every = [item["id"] for item in before["items"]]
         assert (len(every), before["cursor"]) == (60, None)
         assert page_by_page(client, f"{two.url}/v1/items") == every
-        assert [item.id for item in Client(two.url).items(page=7)] == every
+        with Client(two.url) as asking:
+            assert [item.id for item in asking.items(page=7)] == every
         for cursor in ("7", "7.", ".new", f"{2**63}.new", "7..", "9" * 19):
             refused = client.get(f"{two.url}/v1/items", params={"cursor": cursor})
             assert (refused.status_code, "'cursor'" in refused.json()["detail"]) == (422, True)
