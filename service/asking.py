@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.client import Client, ServiceError
+from service.remote.asker import Prototypes
 from service.remote.results import Record
 from training.model.media import suffixes
 
@@ -57,15 +58,18 @@ def _ask(
 ) -> Sequence[Record]:
     """The results, of what was asked for."""
     of = {"images": "search", "sounds": "search"}.get(arguments.what, arguments.what)
-    for option, takers in (("explain", "search classify"), ("labels", "classify")):
+    for option, takers in (("explain", "search classify"), ("labels", "classify"), ("prototypes", "classify")):
         if getattr(arguments, option) and of not in takers.split():
             raise QueryError(f"--{option} does not go with {arguments.what}; leave it out")
+    if arguments.prototypes and not arguments.labels:
+        raise QueryError("--prototypes is of labels of the catalogue; name some with --labels, or * for all")
     shown = {"windows": arguments.windows, "explain": arguments.explain}
     if of == "search":
         search = client.search_images if arguments.what == "images" else client.search_sounds
         return search(**files, k=arguments.k, filter=condition, **shown)
     if of == "classify":
-        return client.classify(**files, labels=arguments.labels or (), **shown)
+        prototypes: Prototypes = arguments.prototypes or "both"
+        return client.classify(**files, labels=arguments.labels or (), prototypes=prototypes, **shown)
     return client.embed(**files, windows=arguments.windows)
 
 

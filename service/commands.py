@@ -106,6 +106,11 @@ def add_commands(commands: Any) -> None:
     query.add_argument(
         "--labels", action="append", help="with classify: of these labels of the catalogue, * for all; repeatable"
     )
+    query.add_argument(
+        "--prototypes",
+        choices=("image", "sound", "both"),
+        help="with --labels: which of their items stand for them (default both)",
+    )
     query.add_argument("--key", help="API key; better in the environment, as BMA_API_KEY, where nobody reads along")
     query.add_argument("--json", action="store_true", help="print the results as JSON")
     query.set_defaults(run=run_query)

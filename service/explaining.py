@@ -45,7 +45,9 @@ async def explain(engine: Engine, parts: Parts) -> Explained:
     """
     config = engine.embedder.bundle.model.config
     if not config.use_memory:
-        raise Problem("no-memory", "This model was made without a memory, so there are no slots to show.")
+        raise Problem(
+            "no-memory", "This model was made without a memory, so there are no slots to show; leave explain out."
+        )
     model = await engine.call(engine.embedder.explain, parts.each.h, parts.counts, parts.modality, SLOTS)
     nearest: dict[Modality, list[list[Hit]]] = {"image": [], "sound": []}
     if engine.catalogue is not None:

@@ -102,6 +102,10 @@ class Problem(Exception):
         self.kind, self.extra = kind, extra
         self.status, self.title = KINDS[kind]
 
+    def having(self, **extra: Any) -> Problem:
+        """The same with further members. Itself stays as it is: a batch's may be that of several requests."""
+        return Problem(self.kind, self.detail, headers=self.headers, **{**self.extra, **extra})
+
     def document(self) -> dict[str, Any]:
         """The problem document."""
         return {

@@ -133,7 +133,9 @@ class Shelf:
                 of = ids[label] if label in ids else found if label == text else self._of(label, wanted)
                 if not of:
                     raise Problem(
-                        "invalid-request", f"No {_what(wanted)} of the catalogue has the label '{label[:80]}'."
+                        "invalid-request",
+                        f"No {_what(wanted)} of the catalogue has the label '{label[:80]}'; GET /v1/labels lists those "
+                        "that there are.",
                     )
                 ids[label] = of
         return ids

@@ -101,6 +101,4 @@ async def embed_parts(engine: Engine, decoded: Decoded, modality: Modality) -> P
 def all_failed(problems: Sequence[Problem]) -> Problem:
     """The answer to a request of which each file failed: the first one's problem, with the others'."""
     first, *others = problems
-    if others:
-        first.extra["errors"] = [problem.document() for problem in others]
-    return first
+    return first.having(errors=[problem.document() for problem in others]) if others else first

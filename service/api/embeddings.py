@@ -70,11 +70,11 @@ async def embeddings(request: Request, engine: EngineDependency) -> EmbeddingsAn
         decoded = Decoded(await engine.decode([question.uploads[place] for place in places], modality))
         for place, problem in zip(places, decoded.errors, strict=True):
             if problem is not None:
-                problem.extra["param"] = question.uploads[place].name
-                raise problem
-        embedding = await engine.embed(decoded.packed, modality)
-        for place, z in zip(places, embedding.z, strict=True):
-            vectors[place] = z
+                raise problem.having(param=question.uploads[place].name)
+        for place, outcome in zip(places, await engine.embed_each(decoded.packed, modality), strict=True):
+            if isinstance(outcome, Problem):
+                raise outcome.having(param=question.uploads[place].name)
+            _, vectors[place] = outcome
     encode = as_base64 if question.encoding == "base64" else as_floats
     data = [EmbeddingVector(index=place, embedding=encode(z)) for place, z in enumerate(vectors)]
     return EmbeddingsAnswer(data=data, model=engine.embedder.bundle.name)

@@ -82,7 +82,7 @@ def test_windows_say_which_second_and_explain_says_which_slots(query: Query, ima
     assert query("embed", sound, "--windows").splitlines()[-1].startswith("  0.0-2.0 s  z: 128 numbers, ")
     told = query("classify", sound, "--windows").splitlines()
     share, label = told[1].split()
-    assert re.fullmatch(rf"  0\.0-2\.0 s  {label} {share}(, \w+ 0\.\d{{3}}){{2}}", told[-1])
+    assert re.fullmatch(rf"  0\.0-2\.0 s  {label} {share}(, [\w ]+ 0\.\d{{3}}){{2}}", told[-1])
     told = query("classify", image, "--labels", "boat,train", "--labels", "drone", "--explain").splitlines()
     assert sorted(re.split(r"\s+", line)[2] for line in told[1:4]) == ["boat", "drone", "train"]
     assert all("(slot " in line for line in told[1:4])
@@ -95,7 +95,25 @@ def test_options_go_with_what_takes_them(query: Query, image: Path, sound: Path)
     assert "--labels does not go with images" in query("images", sound, "--labels", "boat", status=1)
     for what in ("images", "classify", "embed"):
         assert "images have no windows" in query(what, image, "--windows", status=1)
-    assert "label 'cat'" in query("classify", image, "--labels", "cat", status=1)
+    assert "label 'cat'; GET /v1/labels lists those" in query("classify", image, "--labels", "cat", status=1)
+    assert "--prototypes does not go with images" in query("images", sound, "--prototypes", "image", status=1)
+    assert "name some with --labels" in query("classify", sound, "--prototypes", "image", status=1)
+
+
+def test_prototypes_say_which_items_stand_for_labels(query: Query, http: httpx.Client, sound: Path) -> None:
+    told = {}
+    for kind in ("image", "sound", "both"):
+        (result,) = json.loads(query("classify", sound, "--labels", "*", "--prototypes", kind, "--json"))
+        asked = {"labels": "*", "prototypes": kind}
+        answer = http.post("/v1/classify", params=asked, files={"sound": (sound.name, sound.read_bytes())})
+        assert [entry["label"] for entry in result["classes"]] == [
+            entry["label"] for entry in answer.json()["results"][0]["classes"]
+        ]
+        told[kind] = [entry["probability"] for entry in result["classes"]]
+    assert json.loads(query("classify", sound, "--labels", "*", "--json"))[0]["classes"][0]["probability"] == (
+        pytest.approx(told["both"][0])
+    )
+    assert told["image"] != pytest.approx(told["sound"])
 
 
 def test_the_key_is_sent(query: Query, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

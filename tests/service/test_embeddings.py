@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import httpx
 import numpy as np
 import openai
 import pytest
+
+from tests.service.conftest import Serving
+from training.model.embedder import Embedder, Embedding
 
 
 @pytest.fixture
@@ -127,6 +130,36 @@ def test_what_a_client_sends_wrongly_is_a_400_in_openais_shape(
     assert words in error["message"]
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert error["code"]
+
+
+def test_the_input_that_the_model_has_no_answer_for_is_named(
+    serving: Serving,
+    empty_catalogue: Path,
+    embedder: Embedder,
+    images: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad, compute = embedder.read_image(images[1]), embedder.embed_images
+
+    def computed(packed: Sequence[Any]) -> Embedding:
+        if any(np.array_equal(image, bad) for image in packed):
+            raise ArithmeticError("not a number")
+        return compute(packed)
+
+    monkeypatch.setattr(embedder, "embed_images", computed)
+    inputs = [f"data:image/jpeg;base64,{base64.b64encode(image).decode()}" for image in (*images[:2], images[1])]
+    with serving(empty_catalogue) as client:
+        answer = client.post("/v1/embeddings", json={"model": "bma", "input": inputs})
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == ("not_computable", "input[1]")
+        answer = client.post("/v1/embeddings", json={"model": "bma", "input": inputs[1]})
+        assert answer.json()["error"]["param"] == "input"
+        files = [("image", image) for image in (images[1], images[1])]
+        document = client.post("/v1/embed", files=files).json()
+        assert len(document["errors"]) == 1  # of the batch's one problem
+        assert "errors" not in document["errors"][0]
+        assert "param" not in document
 
 
 def test_too_much_and_other_methods_have_that_shape_too(http: httpx.Client) -> None:
