@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from training.model.media.image import image_type, read_image
+from training.model.media.image import MAX_PIXELS, image_type, raise_pillows_limit, read_image
 from training.model.media.sound import Allowance, read_sound, sound_type
 from training.model.media.source import MediaError
 from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
@@ -20,7 +20,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 
 class Reader:
-    """Decodes what comes from outside; for use in a worker.
+    """Decodes what comes from outside; for use in a worker, whose Pillow opens as many pixels as it is given.
 
     Args:
         image_size: S, pixels of a side of the model's images.
@@ -32,6 +32,9 @@ class Reader:
     def __init__(self, image_size: int, sample_rate: int, max_pixels: int, max_seconds: float) -> None:
         self.image_size, self.sample_rate = image_size, sample_rate
         self.max_pixels, self.max_seconds = max_pixels, max_seconds
+        # a limit below that of `bma index build` is not to hide what that took in
+        self.shown_pixels = max(max_pixels, MAX_PIXELS)
+        raise_pillows_limit(self.shown_pixels)
 
     def read(self, data: bytes, name: str, modality: Modality, allowed: float) -> npt.NDArray[Any]:
         """A file in the packed form: an image uint8 `[3, S, S]`, a sound int16 `[L]`.
@@ -60,4 +63,6 @@ class Reader:
 
     def thumbnail(self, file: Path, name: str, modality: Modality, stretch: Mapping[str, float]) -> bytes:
         """A JPEG of an image, or a PNG of a stretch of a sound. Raises `MediaError`."""
-        return image_thumbnail(file, name=name) if modality == "image" else sound_thumbnail(file, name=name, **stretch)
+        if modality == "image":
+            return image_thumbnail(file, name=name, max_pixels=self.shown_pixels)
+        return sound_thumbnail(file, name=name, **stretch)

@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from service.limits import Limits
 from service.loading import load_engine
+from tests.service.conftest import Serving
 from tests.service.serving import served
 
 LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
@@ -59,6 +61,33 @@ def test_a_sound_too_long_by_itself_leaves_the_others(client: httpx.Client) -> N
     first, second = client.post("/v1/embed", files=sounds(5.0, 1.0)).json()["results"]
     assert "is longer than 4 s" in first["error"]["detail"]
     assert len(second["z"]) == 128
+
+
+def flat(side: int) -> bytes:
+    """A grey JPEG."""
+    out = io.BytesIO()
+    Image.new("L", (side, side), 90).save(out, "JPEG")
+    return out.getvalue()
+
+
+def test_the_limit_on_pixels_is_the_one_that_holds(serving: Serving, empty_catalogue: Path) -> None:
+    """Also above what Pillow opens by itself, 179 million; what was let in has a thumbnail, whatever the limit now."""
+    most = 200_000_000
+    with serving(empty_catalogue, Limits(pixels=most)) as client:
+        added = client.post("/v1/items", files={"image": ("a.jpg", flat(14_000))}, data={"id": "a"})
+        assert added.status_code == 201, added.text
+        assert added.json()["results"][0]["item"]["media_type"] == "image/jpeg"
+        with Image.open(io.BytesIO(client.get("/v1/items/a/thumbnail").raise_for_status().content)) as thumbnail:
+            assert thumbnail.size == (320, 320)
+        for side in (14_200, 21_000):  # Pillow's limit then is twice the service's
+            refused = client.post("/v1/embed", files={"image": ("b.jpg", flat(side))})
+            assert (refused.status_code, f"limit of {most:,};" in refused.json()["detail"]) == (413, True)
+        client.post("/v1/items", files={"image": ("c.jpg", flat(100))}, data={"id": "c"}).raise_for_status()
+    with serving(empty_catalogue, Limits(pixels=5_000)) as client:
+        for side in (100, 14_000):
+            refused = client.post("/v1/embed", files={"image": ("b.jpg", flat(side))})
+            assert (refused.status_code, "limit of 5,000;" in refused.json()["detail"]) == (413, True)
+        assert client.get("/v1/items/c/thumbnail").status_code == 200
 
 
 @pytest.mark.parametrize("target", ["images", "sounds"])

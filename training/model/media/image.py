@@ -57,14 +57,19 @@ def decode_image(
     Args:
         source: the file's bytes or its path.
         name: what messages call it.
-        max_pixels: more pixels are refused before anything is decoded.
+        max_pixels: more pixels are refused before anything is decoded. Above 179 million Pillow refuses by itself, see
+            `raise_pillows_limit`.
         at_least: decode a JPEG no larger than needed for both sides to have this many pixels.
 
     Raises:
         MediaError: one sentence that names the file and the remedy.
     """
     name = name_of(source, name)
-    with open_source(source, name) as stream, _explained(name), Image.open(stream, formats=FORMATS) as image:
+    with (
+        open_source(source, name) as stream,
+        _explained(name, max_pixels),
+        Image.open(stream, formats=FORMATS) as image,
+    ):
         width, height = image.size
         if width * height > max_pixels:
             raise MediaTooLarge(
@@ -76,6 +81,15 @@ def decode_image(
             image.draft("RGB", (at_least, at_least))
         image.load()
         return _rgb(_upright(image))
+
+
+def raise_pillows_limit(pixels: int) -> None:
+    """Have Pillow open images of so many pixels, in this whole process, so that `max_pixels` alone bounds them.
+
+    For a process that only decodes: Pillow has one limit for all that use it.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
 
 
 def pack_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
@@ -152,8 +166,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what Pillow raises for bad files into one sentence."""
+def _explained(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
+    """Turn what Pillow raises for bad files into one sentence; of limits on pixels it names the one that holds."""
     try:
         with warnings.catch_warnings():
             # our own limit on pixels stands above; warnings about odd metadata are not for the user
@@ -161,10 +175,9 @@ def _explained(name: str) -> Iterator[None]:
             yield
     except UnidentifiedImageError:
         raise UnsupportedMedia(name, f"is not an image that can be read; {_READ}") from None
-    except Image.DecompressionBombError:
-        raise MediaTooLarge(
-            name, f"has far more pixels than the limit of {MAX_PIXELS:,}; scale it down first"
-        ) from None
+    except Image.DecompressionBombError:  # Pillow's own limit, which is twice the number
+        most = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
+        raise MediaTooLarge(name, f"has far more pixels than the limit of {most:,}; scale it down first") from None
     except MediaError:
         raise
     except MemoryError:

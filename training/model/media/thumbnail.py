@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from training.model.media.image import decode_image
+from training.model.media.image import MAX_PIXELS, decode_image
 from training.model.media.sound import read_sound
 from training.model.media.source import Source
 
@@ -20,9 +20,9 @@ _SEVERAL = 16  # spectra in a column at most
 _COLOURS = np.array([[13, 8, 35], [92, 18, 110], [187, 55, 84], [249, 142, 9], [252, 255, 190]], dtype=np.float64)
 
 
-def image_thumbnail(source: Source, *, name: str | None = None) -> bytes:
-    """A JPEG of at most 320 pixels a side. Raises `MediaError`."""
-    image = decode_image(source, name=name, at_least=SIDE)
+def image_thumbnail(source: Source, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> bytes:
+    """A JPEG of at most 320 pixels a side. Raises `MediaError`, also where the image has more than `max_pixels`."""
+    image = decode_image(source, name=name, max_pixels=max_pixels, at_least=SIDE)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return _encode(image, "JPEG")
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
-from training.model.media.image import decode_image, image_type, pack_image, read_image
+from training.model.media.image import decode_image, image_type, pack_image, raise_pillows_limit, read_image
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
@@ -289,3 +289,22 @@ def test_the_limit_on_pixels_is_the_callers(encode_image: Encode, photo: Image.I
     assert decode_image(data, max_pixels=96 * 64).size == (96, 64)
     with pytest.raises(MediaTooLarge, match=r"^p\.png has 96 x 64 pixels, over the limit of 6,143; scale it down"):
         decode_image(data, name="p.png", max_pixels=96 * 64 - 1)
+
+
+def test_pillows_own_limit_is_named_as_what_it_is_and_can_be_raised(
+    encode_image: Encode, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode_image(photo, "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    for most, named in ((10_000, "2,000"), (1_500, "1,500")):
+        with pytest.raises(MediaTooLarge, match=rf"^p\.png has far more pixels than the limit of {named}; scale"):
+            decode_image(data, name="p.png", max_pixels=most)
+    assert Image.MAX_IMAGE_PIXELS == 1000  # it is not this code's to change, unless asked
+    raise_pillows_limit(10_000)
+    raise_pillows_limit(500)
+    assert decode_image(data, max_pixels=10_000).size == (96, 64)
+    with pytest.raises(MediaTooLarge, match="96 x 64 pixels, over the limit of 5,000"):
+        decode_image(data, max_pixels=5_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    raise_pillows_limit(500)
+    assert decode_image(data, max_pixels=10_000).size == (96, 64)
