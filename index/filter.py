@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,14 +39,18 @@ class Filter:
     bounds: dict[str, dict[str, str | int | float]] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> Filter:
+    def parse(cls, text: str, read: Callable[[str], Any] = json.loads) -> Filter:
         """Read a filter such as `{"label": "dog", "tags": ["park"], "metadata": {"year": {"gte": 2020}}}`.
+
+        Args:
+            text: JSON.
+            read: what reads it; raises `ValueError` where it is none.
 
         Raises:
             FilterError: not JSON, or not of this form.
         """
         try:
-            value = json.loads(text)
+            value = read(text)
             plain = json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair, which is no text
         except (ValueError, RecursionError):
             raise FilterError('filter is not valid JSON; it takes an object such as {"label": "dog"}') from None

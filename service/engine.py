@@ -306,7 +306,8 @@ class Engine:
         except MediaError as error:
             return error
         except AllowanceSpent:
-            return MediaTooLarge(upload.name, "is one sound too many for a request; send it in another")
+            said = "is one sound too many for a request; send it in another"
+            return MediaTooLarge(upload.name, said, self.limits.request_seconds)
 
     def _identify(self, upload: Upload, modality: Modality, ticket: Ticket) -> Identity:
         media_type = self._decoders.media_type(upload.data, upload.name, modality, ticket)

@@ -23,6 +23,7 @@ class Limits:
     seconds: Seconds = 600.0  # of a sound
     request_seconds: Seconds = 1800.0  # of all the sounds of a request, which are in memory together
     k: Count = 1000  # hits
+    json_depth: Annotated[int, Ge(1), Le(64)] = 32  # objects and lists in each other, in a filter or OpenAI's body
     label_length: Count = 256  # characters
     tags: Count = 64  # of an item
     tag_length: Count = 256  # characters

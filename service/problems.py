@@ -144,7 +144,9 @@ def error_answer(path: str, document: dict[str, Any], headers: Mapping[str, str]
 
 def media_problem(error: MediaError) -> Problem:
     """What is wrong with a file, as a problem."""
-    return Problem(_MEDIA_KINDS.get(type(error), "damaged-media"), _sentence(str(error)))
+    limit = error.limit if isinstance(error, MediaTooLarge) else None
+    extra: dict[str, Any] = {} if limit is None else {"limit": limit}
+    return Problem(_MEDIA_KINDS.get(type(error), "damaged-media"), _sentence(str(error)), **extra)
 
 
 def catalogue_problem(error: CatalogueError) -> Problem:

@@ -21,6 +21,7 @@ class ProblemDocument(BaseModel):
     title: str = Field(examples=["The file is damaged"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["dog.jpg is damaged (image file is truncated); export or download it again."])
+    limit: int | float | None = Field(default=None, description="The limit that was passed, where it is a number.")
 
 
 def problems(described: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from fastapi import APIRouter, Depends, Path, Request
 
 from service.api.decoding import Decoded
+from service.api.nesting import read_json
 from service.api.uploads import engine_of
 from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
@@ -102,11 +102,11 @@ def parse(body: bytes, engine: Engine) -> Question:
     """What a body asks for; everything in it is checked before anything is decoded.
 
     Raises:
-        Problem: it is not JSON of the right form, or holds no data URIs.
+        Problem: it is not JSON of the right form, is nested too deep, or holds no data URIs.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body, "The body", engine.limits)
+    except ValueError:
         raise Problem("malformed-body", 'The body is not JSON; send {"model": …, "input": "data:…"}.') from None
     if not isinstance(document, dict):
         raise Problem("malformed-body", 'The body takes a JSON object; send {"model": …, "input": "data:…"}.')

@@ -59,7 +59,7 @@ async def list_items(
 ) -> ItemsAnswer:
     """What the catalogue holds, page by page; the last page has no `cursor`."""
     try:
-        page = await engine.call(catalogue_of(engine).page, limit, cursor, parse_filter(filter))
+        page = await engine.call(catalogue_of(engine).page, limit, cursor, parse_filter(filter, engine.limits))
     except BadCursor:
         raise Problem(
             "invalid-request",

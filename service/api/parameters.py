@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from index.filter import Filter, FilterError
+from service.api.nesting import read_json
 from service.limits import Limits
 from service.problems import Problem
 from training.model.memory import Modality
@@ -32,12 +33,12 @@ Labels = Annotated[
 DETAILED = 100  # hits, where each comes with windows or slots
 
 
-def parse_filter(text: str | None) -> Filter | None:
-    """The filter that a client wrote; one that says nothing sensible is a 422."""
+def parse_filter(text: str | None, limits: Limits) -> Filter | None:
+    """The filter that a client wrote; one that says nothing sensible, or is nested too deep, is a 422."""
     if text is None:
         return None
     try:
-        return Filter.parse(text)
+        return Filter.parse(text, lambda json: read_json(json, "query 'filter'", limits))
     except FilterError as error:
         raise Problem("invalid-request", f"{error}.") from None
 

@@ -67,7 +67,7 @@ async def _search(
     uploads, modality = await read_uploads(engine, image, sound)
     check_windows(windows, modality)
     catalogue = catalogue_of(engine)
-    condition = parse_filter(filter_text)
+    condition = parse_filter(filter_text, engine.limits)
     decoded = await decode(engine, uploads, modality)
     parts = await embed_parts(engine, decoded, modality) if windows or explained else None
     embedding = parts.whole if parts else await embed(engine, decoded, modality)

@@ -91,8 +91,9 @@ def test_what_is_wrong_with_a_file_comes_back_in_its_own_words(decoders: Decoder
 def test_the_limits_go_with_the_decoders(embedder: Embedder, health: Health, images: list[bytes]) -> None:
     small = Decoders(embedder.preprocessor.config, Limits(pixels=100), health)
     try:
-        with pytest.raises(MediaTooLarge, match="over the limit of 100"):
+        with pytest.raises(MediaTooLarge, match="over the limit of 100") as raised:
             read_image(small, images[0], "a.jpg")
+        assert raised.value.limit == 100  # it comes from another process
     finally:
         small.close()
 

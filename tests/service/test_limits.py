@@ -17,7 +17,7 @@ from service.loading import load_engine
 from tests.service.conftest import Serving
 from tests.service.serving import served
 
-LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17)
+LIMITS = Limits(seconds=4.0, request_seconds=10.0, k=17, json_depth=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def sounds(*seconds: float) -> list[tuple[str, Any]]:
 def test_they_are_reported(client: httpx.Client) -> None:
     limits = client.get("/v1/model").json()["limits"]
     assert limits["request_seconds"] == 10
-    assert (limits["k"], limits["seconds"]) == (17, 4)
+    assert (limits["k"], limits["seconds"], limits["json_depth"]) == (17, 4, 3)
 
 
 @pytest.mark.parametrize("path", ["/v1/embed", "/v1/classify", "/v1/search/images"])
@@ -60,7 +60,33 @@ def test_sounds_last_only_so_long_together(client: httpx.Client, path: str) -> N
 def test_a_sound_too_long_by_itself_leaves_the_others(client: httpx.Client) -> None:
     first, second = client.post("/v1/embed", files=sounds(5.0, 1.0)).json()["results"]
     assert "is longer than 4 s" in first["error"]["detail"]
+    assert first["error"]["limit"] == 4
     assert len(second["z"]) == 128
+    answer = client.post("/v1/embed", files=sounds(5.0))
+    assert (answer.status_code, answer.json()["limit"]) == (413, 4)
+
+
+@pytest.mark.parametrize("path", ["/v1/search/images", "/v1/items"])
+def test_json_is_nested_only_so_deep(client: httpx.Client, path: str) -> None:
+    def asked(filter: str) -> httpx.Response:
+        if path == "/v1/items":
+            return client.get(path, params={"filter": filter})
+        return client.post(path, params={"filter": filter}, files=sounds(1.0))
+
+    assert asked('{"metadata": {"year": {"gte": 1}}}').status_code == 200
+    for deep in ('{"metadata": {"year": {"gte": [1]}}}', "[" * 4 + "]" * 4, "[" * 10_000):
+        answer = asked(deep)
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:bma:problem:invalid-request"
+        assert answer.json()["detail"] == "query 'filter' may be nested 3 deep; flatten it."
+        assert answer.json()["limit"] == 3
+
+
+def test_the_body_of_openais_dialect_too(client: httpx.Client) -> None:
+    for body, said in (({"model": "bma", "input": [[1]]}, "not a text"), ({"input": [[[]]]}, "may be nested 3 deep")):
+        answer = client.post("/v1/embeddings", json=body)
+        assert answer.status_code == 400
+        assert said in answer.json()["error"]["message"]
 
 
 def flat(side: int) -> bytes:
@@ -82,6 +108,7 @@ def test_the_limit_on_pixels_is_the_one_that_holds(serving: Serving, empty_catal
         for side in (14_200, 21_000):  # Pillow's limit then is twice the service's
             refused = client.post("/v1/embed", files={"image": ("b.jpg", flat(side))})
             assert (refused.status_code, f"limit of {most:,};" in refused.json()["detail"]) == (413, True)
+            assert refused.json()["limit"] == most
         client.post("/v1/items", files={"image": ("c.jpg", flat(100))}, data={"id": "c"}).raise_for_status()
     with serving(empty_catalogue, Limits(pixels=5_000)) as client:
         for side in (100, 14_000):

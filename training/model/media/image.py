@@ -73,7 +73,9 @@ def decode_image(
         width, height = image.size
         if width * height > max_pixels:
             raise MediaTooLarge(
-                name, f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first"
+                name,
+                f"has {width} x {height} pixels, over the limit of {max_pixels:,}; scale it down first",
+                max_pixels,
             )
         if image.format == "HEIF":
             _check_whole(stream, name)
@@ -177,7 +179,8 @@ def _explained(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
         raise UnsupportedMedia(name, f"is not an image that can be read; {_READ}") from None
     except Image.DecompressionBombError:  # Pillow's own limit, which is twice the number
         most = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
-        raise MediaTooLarge(name, f"has far more pixels than the limit of {most:,}; scale it down first") from None
+        said = f"has far more pixels than the limit of {most:,}; scale it down first"
+        raise MediaTooLarge(name, said, most) from None
     except MediaError:
         raise
     except MemoryError:

@@ -236,7 +236,8 @@ class _Cut:
         self.kept += len(wanted)
         if self.kept > round(self.max_seconds * self.sample_rate):
             self.pieces.clear()
-            self.result = MediaTooLarge(self.name, f"is longer than {self.max_seconds:g} s; cut it into shorter files")
+            said = f"is longer than {self.max_seconds:g} s; cut it into shorter files"
+            self.result = MediaTooLarge(self.name, said, self.max_seconds)
             return 0
         self.pieces.append(wanted)
         if self.last is not None and position + len(piece) >= self.last:

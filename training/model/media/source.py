@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 Source = bytes | Path
 
@@ -18,7 +18,7 @@ class MediaError(ValueError):
         self.name = name
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[MediaError], tuple[Any, ...]]:
         return type(self), (self.name, self.reason)  # so that it goes from one process to another
 
 
@@ -35,7 +35,20 @@ class DamagedMedia(MediaError):
 
 
 class MediaTooLarge(MediaError):
-    """More pixels or seconds than the limit allows."""
+    """More pixels or seconds than the limit allows, or more than fits in memory.
+
+    Args:
+        name: of the file.
+        reason: with the remedy.
+        limit: in pixels or seconds, where it is one of these.
+    """
+
+    def __init__(self, name: str, reason: str, limit: float | None = None) -> None:
+        super().__init__(name, reason)
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[Any, ...]]:
+        return type(self), (self.name, self.reason, self.limit)
 
 
 class MissingMedia(MediaError):

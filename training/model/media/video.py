@@ -158,9 +158,8 @@ class _Film:
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
-            raise MediaTooLarge(
-                self.name, f"has {width} x {height} pixels, over the limit of {self.max_pixels:,}; scale it down first"
-            )
+            said = f"has {width} x {height} pixels, over the limit of {self.max_pixels:,}; scale it down first"
+            raise MediaTooLarge(self.name, said, self.max_pixels)
 
 
 def _origin(container: Any, film: Any) -> float:
