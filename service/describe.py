@@ -12,10 +12,12 @@ from service.problems import OPENAI_PATHS
 from service.schemas import ProblemDocument
 
 _ANY = {  # of any call
+    "400": "What was sent is not HTTP",
     "413": "The body is too large",
     "421": "The service does not go by the name that it was called",
     "422": "A header that makes no sense",
     "429": "Too many requests; `Retry-After` says when to come again",
+    "431": "The headers are too large",
     "500": "The service failed on this request; its log says why",
 }
 _GUARDED = {  # of calls that need a key, where keys are asked for

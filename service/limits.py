@@ -29,6 +29,7 @@ class Limits:
     tag_length: Count = 256  # characters
     metadata_bytes: Count = 16 * 1024  # of an item's JSON, which comes along with every hit
     metadata_depth: Annotated[int, Ge(1), Le(64)] = 16  # objects and lists in each other
+    head_bytes: Count = 65_536  # of a request's line and headers
     head_timeout: Seconds = 15.0  # seconds that a request's line and headers may take
     stall_timeout: Seconds = 30.0  # seconds without a byte of a body that is awaited, or of an answer that is not read
     body_timeout: Seconds = 300.0  # seconds that a whole body may take

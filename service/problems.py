@@ -45,6 +45,8 @@ KINDS: dict[str, tuple[int, str]] = {
     "rate-limited": (429, "The API key asks too often"),
     "other-site": (403, "The request comes from a page of another site"),
     "unknown-host": (421, "The service is not known by this name"),
+    "not-http": (400, "The request is not HTTP"),
+    "head-too-large": (431, "The request's headers are too large"),
     "too-slow": (408, "The request came too slowly"),
     "idempotency-key-reused": (422, "The key belongs to another request"),
     "request-under-way": (409, "The same request is under way"),

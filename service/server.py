@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import errno
 import gc
+import importlib.util
 import ipaddress
 import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from service.access.keys import Keys, read_keys
 from service.access.policy import Access
 from service.app import create_app
-from service.connection import timed
+from service.connection import connection
 from service.engine import Engine
 from service.engines import Engines
 from service.hangup import loading_through_hangups
@@ -30,6 +29,7 @@ from service.settings import Settings, traces_endpoint
 if TYPE_CHECKING:  # an extra
     from service.tracing import Tracing
 
+LOOPS = importlib.util.find_spec("uvloop") is not None  # it is not for Windows
 SWITCH = 0.0005  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
 
 log = logging.getLogger("bma.service")
@@ -52,7 +52,7 @@ def serve(settings: Settings) -> None:
         _tracing() as tracing,  # within the log, which hears of it
     ):
         succession = Succession(settings, keys)
-        server = make_server(succession.first(), access_of(settings, keys), succession.next, tracing)
+        server = make_server(succession.first(), access_of(settings, keys), succession, tracing)
         sys.setswitchinterval(SWITCH)
         gc.freeze()  # what is loaded stays, and to look through it stops every request while it lasts
         log.info("settings: %s", settings.shown())
@@ -81,7 +81,7 @@ def access_of(settings: Settings, keys: Keys | None) -> Access:
 def make_server(
     engine: Engine,
     access: Access | None = None,
-    reload: Callable[[Engine], Engine] | None = None,
+    succession: Succession | None = None,
     tracing: Tracing | None = None,
 ) -> uvicorn.Server:
     """A server that is not running yet.
@@ -89,12 +89,14 @@ def make_server(
     Args:
         engine: answers; closed when the server ends.
         access: who may ask.
-        reload: makes an engine's successor, see `service.engines.Engines`.
+        succession: makes its successors; without it the engine can't be reloaded.
         tracing: traces the requests.
     """
+    engines = Engines(engine, succession.next, succession.answers) if succession else Engines(engine)
     config = uvicorn.Config(
-        create_app(Engines(engine, reload), access, tracing),
-        http=timed(AutoHTTPProtocol, engine.limits),
+        create_app(engines, access, tracing),
+        loop="uvloop" if LOOPS else "asyncio",
+        http=connection(engine.limits),
         log_config=None,
         log_level="warning",
         access_log=False,

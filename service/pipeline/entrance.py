@@ -17,6 +17,7 @@ from service.problems import Problem
 
 HEADER = b"x-deadline-ms"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+DIGITS = 12  # of a deadline; more are no milliseconds of anybody's
 GONE = 499  # how nginx counts a client that has hung up; nobody reads it
 
 
@@ -124,11 +125,11 @@ def _seconds(scope: Scope, capacity: Capacity) -> float:
     """What a request gives itself, or else is given."""
     for name, value in scope["headers"]:
         if name == HEADER:
-            if not value.isdigit() or not 0 < int(value[:12]) <= 1000 * capacity.longest_deadline:
+            most = 1000 * capacity.longest_deadline
+            if not value.isdigit() or len(value) > DIGITS or not 0 < int(value) <= most:
                 raise Problem(
                     "invalid-request",
-                    f"header 'X-Deadline-Ms': a whole number of milliseconds from 1 to "
-                    f"{1000 * capacity.longest_deadline:.0f}.",
+                    f"header 'X-Deadline-Ms': a whole number of milliseconds from 1 to {most:.0f}.",
                     limit=capacity.longest_deadline,
                 )
             return int(value) / 1000

@@ -158,7 +158,7 @@ def test_a_connection_is_kept(curl: Curl, image: str) -> None:
     done = curl.run("/v1/embed", "-F", image, path, "--next", "--silent", "--verbose", "-F", image)
     assert done.returncode == 0
     assert b"Re-using existing connection" in done.stderr
-    two = curl.run("/healthz", "--verbose", path, "--request", "BREW")  # an error too leaves it open
+    two = curl.run("/healthz", "--verbose", path, "--request", "PATCH")  # an error too leaves it open
     assert b"Re-using existing connection" in two.stderr
 
 

@@ -82,7 +82,7 @@ def test_modules_import_only_each_other(http: httpx.Client) -> None:
     assert len(seen) > 1
 
 
-ANY = {"413", "421", "422", "429", "500"}  # that every call may meet
+ANY = {"400", "413", "421", "422", "429", "431", "500"}  # that every call may meet
 GUARDED = {"401", "503", "504"}  # and every call but those that are open to all
 OPEN = {"GET /healthz", "GET /readyz"}
 WRITES = {"403"}

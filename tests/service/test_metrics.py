@@ -102,7 +102,7 @@ def test_requests_are_counted_by_template_and_status(served: Served, images: lis
     assert served.http.get("/v1/items/none").status_code == 404
     assert served.http.get("/v1/items/test-0000:image").status_code in (200, 404)
     assert served.http.get("/nowhere/12345").status_code == 404
-    served.http.request("BREW", "/v1/model")
+    served.http.request("TRACE", "/v1/model")
     value = served.numbers()
     assert value("bma_requests_total", method="POST", path="/v1/embed", status="200") == 3
     assert value("bma_requests_total", method="POST", path="/v1/embed", status="415") == 1
@@ -174,7 +174,9 @@ def test_a_deadline_is_504_and_frees_its_place(served: Served, gate: Gate, image
     assert gate.seen == [1], "the model computed what nobody waited for"
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "soon", "1.5", "99999999999", "²"])
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "soon", "1.5", "99999999999", "²", "000000600000999999", "000000000001" + 5000 * "9"]
+)
 def test_a_deadline_that_is_none_is_refused(served: Served, value: str) -> None:
     answer = served.http.get("/v1/model", headers={b"X-Deadline-Ms": value.encode()})
     assert answer.status_code == 422

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -145,3 +148,93 @@ def test_an_answer_that_nobody_reads_is_given_up(place: tuple[str, int]) -> None
         except OSError:
             pass  # it has hung up
     assert httpx.get(f"http://{place[0]}:{place[1]}/healthz", timeout=SOON).status_code == 200
+
+
+def test_a_slow_reader_that_goes_on_is_served(place: tuple[str, int]) -> None:
+    """Longer than an answer may lie unread, and all of it comes."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(place)
+        connection.settimeout(SOON)
+        asked = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n"
+        connection.sendall(19 * (asked + b"\r\n") + asked + b"connection: close\r\n\r\n")
+        said, begin = b"", time.monotonic()
+        while piece := connection.recv(65536):
+            said += piece
+            if time.monotonic() - begin < 1.8 * LIMITS.stall_timeout:  # within the time for a body
+                time.sleep(0.05)
+    assert said.count(b"HTTP/1.1 200 OK\r\n") == 20
+    assert said.endswith(b"}")
+
+
+def test_empty_lines_do_not_keep_a_connection(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        connection.settimeout(SOON)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"\r\n")
+        begin = time.monotonic()
+        assert heard(connection) == b""  # it ends
+        assert time.monotonic() - begin < 20  # by the time for a head, before that for keeping it
+
+
+def ask(place: tuple[str, int], *pieces: bytes) -> tuple[bytes, dict[str, Any]]:
+    """What the service says to what is sent piece by piece, until it hangs up: its headers and its document."""
+    with socket.create_connection(place) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.01)
+        except OSError:
+            pass  # it has said what it had to
+        head, _, body = heard(connection).partition(b"\r\n\r\n")
+    return head, json.loads(body)
+
+
+LONG = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: "
+
+
+@pytest.mark.parametrize("pieces", [[LONG + 70_000 * b"a" + b"\r\n\r\n"], [LONG, *[10_000 * b"a"] * 8]])
+def test_headers_that_are_too_large(place: tuple[str, int], pieces: list[bytes]) -> None:
+    head, document = ask(place, *pieces)
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert document["type"] == "urn:bma:problem:head-too-large"
+    assert "65,536 bytes" in document["detail"]
+    assert document["limit"] == 65_536
+
+
+def test_a_url_that_is_too_long(place: tuple[str, int]) -> None:
+    head, _ = ask(place, b"GET /" + 70_000 * b"a" + b" HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+
+
+def test_what_is_not_http_hears_so(place: tuple[str, int]) -> None:
+    for said in (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"BREW /healthz HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"):
+        head, document = ask(place, said)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in head
+        assert document["type"] == "urn:bma:problem:not-http"
+
+
+def test_rubbish_behind_a_request_is_not_its_answer(place: tuple[str, int]) -> None:
+    with socket.create_connection(place) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\nrubbish\r\n\r\n")
+        assert not heard(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_rubbish_in_a_body_ends_its_request(place: tuple[str, int]) -> None:
+    head, document = ask(
+        place, b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n"
+    )
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert document["type"] == "urn:bma:problem:not-http"
+
+
+def test_requests_in_one_piece_are_answered_in_order(place: tuple[str, int]) -> None:
+    asked = [b"/healthz", b"/v1/model", b"/nothing"]
+    with socket.create_connection(place) as connection:
+        connection.sendall(b"".join(b"GET %s HTTP/1.1\r\nhost: localhost\r\n\r\n" % path for path in asked))
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        said = heard(connection)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"200", b"200", b"404", b"200"]
