@@ -60,6 +60,10 @@ class Identity:
     media_type: str
 
 
+class LaneHung(BaseException):
+    """A batch was never done; its lane is ended, and with it the thread that waited: no file of it is tried again."""
+
+
 class Engine:
     """Answers queries with one model and one catalogue.
 
@@ -92,8 +96,6 @@ class Engine:
         self.health = Health(self.metrics)
         self.admission = Admission(self.capacity, self.metrics)
         self._precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
-        names = embedder.bundle.name, embedder.bundle.fingerprint
-        self.metrics.describe_model(*names, str(embedder.device), self._precision)
         window = embedder.preprocessor.config.window_samples
         size = self.capacity.batch_size or default_size(embedder)
         self.batchers: dict[Modality, Batcher] = {
@@ -244,7 +246,11 @@ class Engine:
         self.health.settle(doubts)
 
     async def scrape(self) -> bytes:
-        """The metrics in Prometheus's text format, the catalogue's counts up to date."""
+        """The metrics in Prometheus's text format; who answers is told now, as others may have been tried."""
+        names = self.embedder.bundle.name, self.embedder.bundle.fingerprint
+        self.metrics.describe_model(*names, str(self.embedder.device), self._precision)
+        for modality, batcher in self.batchers.items():
+            self.metrics.batch_limit.labels(modality).set(batcher.size)
         if self.catalogue is not None:
             counts = await self._count(self.catalogue)
             self.metrics.describe_index(self.catalogue.fingerprint, counts.items())
@@ -276,7 +282,7 @@ class Engine:
     def _tune(self) -> None:
         embedder = self.embedder
         set_threads(max(1, self._cores // self._lanes))
-        tune(embedder, self.batchers, self.metrics, self.capacity.batch_size)
+        tune(embedder, self.batchers, self.capacity.batch_size)
         if self._lanes > 1 and embedder.device.type == "cpu":
             options = (embedder.bundle, self._precision, embedder.batch_size, frozenset(embedder.frozen))
             self._models = Workers("model", Lane, *options)
@@ -290,8 +296,11 @@ class Engine:
             set_threads(threads)
             return self.embedder.embed_packed(packed, modality)
         try:
-            found: Embedding = self._models.call("embed", packed, modality, threads)
+            longest = self.capacity.longest_deadline  # nobody waits for more
+            found: Embedding = self._models.call("embed", packed, modality, threads, seconds=longest)
             return found
+        except TimeoutError as error:
+            raise LaneHung(str(error)) from error
         except WorkerDied:
             self.health.crashed(MODEL)
             raise

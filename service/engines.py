@@ -25,11 +25,17 @@ class Engines:
         engine: answers from the start.
         load: makes the successor of an engine, in a thread; it may take over the catalogue of the one before. None for
             a service that can't be reloaded.
+        answers: told of a successor that has passed its self-test and answers from now on.
     """
 
-    def __init__(self, engine: Engine, load: Callable[[Engine], Engine] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        load: Callable[[Engine], Engine] | None = None,
+        answers: Callable[[Engine], None] = lambda engine: None,
+    ) -> None:
         self.current = engine
-        self._load = load
+        self._load, self._answers = load, answers
         self._requests: Counter[int] = Counter()
         self._retired: dict[int, Engine] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -55,6 +61,7 @@ class Engines:
                 await asyncio.to_thread(_close, new, new.catalogue is old.catalogue)
                 raise self._failed(error) from error
             self.current = new
+            self._answers(new)
             self._retired[id(old)] = old
             log.info("reloaded: %s answers", new.embedder.bundle.name)
             self._let_go(old)

@@ -91,6 +91,7 @@ class Succession:
     def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
         self.settings, self.keys = settings, keys
         self._files: WeakKeyDictionary[Catalogue, tuple[int, int] | None] = WeakKeyDictionary()
+        self._read: WeakKeyDictionary[Engine, Keys] = WeakKeyDictionary()  # what was read along with each
 
     def first(self) -> Engine:
         """The engine to start with. Raises what `load_engine` raises."""
@@ -138,9 +139,14 @@ class Succession:
             raise
         if catalogue is not None:
             self._files[catalogue] = file
-        if self.keys is not None and keys is not None:
-            self.keys.become(keys)
+        if keys is not None:
+            self._read[engine] = keys
         return engine
+
+    def answers(self, engine: Engine) -> None:
+        """An engine has passed its test and answers from now on: so do the keys that were read with it."""
+        if self.keys is not None and engine in self._read:
+            self.keys.become(self._read[engine])
 
 
 def _open(index: Path | str, read_only: bool, tuning: Tuning | None) -> Catalogue:

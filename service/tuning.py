@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.pipeline.batcher import Batcher
-from service.pipeline.metrics import Metrics
 from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, is_faster, measure_batch
 from service.problems import log
 from training.model.embedder import Embedder
@@ -19,13 +18,12 @@ from training.model.memory import Modality
 Packed = npt.NDArray[Any]
 
 
-def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], metrics: Metrics, batch_size: int | None) -> None:
+def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], batch_size: int | None) -> None:
     """Choose how each modality is computed and how large its batches are.
 
     Args:
         embedder: loses the frozen encoders that are slower here than the model's own.
         batchers: get their sizes.
-        metrics: told of these.
         batch_size: of all batches; measured where None.
     """
     begin = time.perf_counter()
@@ -35,7 +33,6 @@ def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], metrics: Metr
             batcher.size = batch_size or _best_size(embedder, modality)
         except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
             log.warning("nothing could be measured for %ss", modality, exc_info=error)
-        metrics.batch_limit.labels(modality).set(batcher.size)
     embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
     sizes = " and ".join(f"{batcher.size} {modality}s" for modality, batcher in batchers.items())
     frozen = " and ".join(embedder.frozen) or "none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fastapi import Request
 
 from service.problems import Problem
@@ -10,12 +12,18 @@ from service.problems import Problem
 async def refuse_other_sites(request: Request) -> None:
     """Browsers send forms of any page anywhere, also to a service on the reader's own machine; they say whose it is.
 
+    Over plain http they say it to this machine alone; elsewhere there is the page's origin, which has to be the host
+    that was called.
+
     Raises:
         Problem: a page of another site that is none of `origins`.
     """
-    if request.headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
-        return
-    if request.headers.get("origin", "") not in request.app.state.origins:
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None:
+        ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "").lower()
+    else:
+        ours = site in ("same-origin", "none")
+    if not ours and origin not in request.app.state.origins:
         raise Problem(
             "other-site", "A page of another site may not change the catalogue; send this from the service's own page."
         )

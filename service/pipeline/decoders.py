@@ -13,8 +13,8 @@ from service.limits import Limits
 from service.pipeline.health import Health
 from service.pipeline.reader import Reader
 from service.pipeline.ticket import Ticket
-from service.pipeline.worker import WorkerDied, Workers
-from service.problems import log
+from service.pipeline.worker import NoWorker, WorkerDied, Workers
+from service.problems import Problem, log
 from training.model.config import PreprocessConfig
 from training.model.media.sound import Allowance, AllowanceSpent
 from training.model.media.source import DamagedMedia
@@ -40,8 +40,11 @@ class Decoders:
         self._workers = Workers(NAME, Reader, config.image_size, config.sample_rate, limits.pixels, limits.seconds)
 
     def start(self) -> None:
-        """Have one more ready."""
-        self._workers.start()
+        """Have one more ready, if that can be had now; else the first file that needs it asks for it again."""
+        try:
+            self._workers.start()
+        except NoWorker as error:
+            log.error("a decoder is missing: %s", error)
 
     def read(
         self, data: bytes, name: str, modality: Modality, allowance: Allowance, ticket: Ticket
@@ -51,7 +54,7 @@ class Decoders:
         Raises:
             MediaError: it can't be used.
             AllowanceSpent: nothing is left of its request's allowance.
-            Problem: the deadline has passed (504).
+            Problem: the deadline has passed (504), or no process can be started (503).
         """
         try:
             found: npt.NDArray[Any] = self._call(ticket, name, "read", data, name, modality, allowance.left)
@@ -85,6 +88,14 @@ class Decoders:
             except WorkerDied as error:
                 log.error("a decoder has crashed and is started again: %s", error)
                 self._health.crashed(NAME)
+            except NoWorker as error:
+                log.error("a decoder is missing: %s", error)
+                self._health.doubt()
+                raise Problem(
+                    "not-ready",
+                    "The service could not start a process for this; send it again in a moment.",
+                    headers={"retry-after": "1"},
+                ) from None
             except TimeoutError as error:
                 log.warning("a decoder was stopped at a request's deadline: %s", error)
                 raise ticket.late() from None

@@ -38,6 +38,10 @@ class _WorkerGone(WorkerDied):
     """It had ended before."""
 
 
+class NoWorker(Exception):
+    """No process can be started now."""
+
+
 class Worker:
     """A process with an object of its own, whose methods are called from here, one at a time.
 
@@ -118,19 +122,20 @@ class Workers:
         self._closed = False
 
     def start(self) -> None:
-        """Have one more, before it is needed."""
-        self._give_back(self._new())
+        """Have one more, before it is needed. Raises `NoWorker`."""
+        self._give_back(self._started())
 
     def call(self, method: str, *arguments: Any, seconds: float | None = None) -> Any:
         """What a method of one of them gives, or raises; see `Worker.call`.
 
         Raises:
             WorkerDied, TimeoutError: of this call; the next one has another worker.
+            NoWorker: the system has no room for another process.
         """
         while True:
             with self._lock:
                 idle = self._idle.pop() if self._idle else None
-            worker = idle or self._new()
+            worker = idle or self._started()
             try:
                 good, outcome = worker.call(method, *arguments, seconds=seconds)
                 break
@@ -150,6 +155,12 @@ class Workers:
             idle, self._idle, self._closed = self._idle, [], True
         for worker in idle:
             worker.close()
+
+    def _started(self) -> Worker:
+        try:
+            return self._new()
+        except OSError as error:
+            raise NoWorker(f"no process can be started that does this ({error.strerror or error})") from error
 
     def _give_back(self, worker: Worker) -> None:
         with self._lock:

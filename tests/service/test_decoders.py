@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from service.engine import Engine, Upload
 from service.limits import Limits
 from service.pipeline import decoders as decoders_module
 from service.pipeline import ticket as tickets
+from service.pipeline import worker as worker_module
 from service.pipeline.decoders import Decoders
 from service.pipeline.health import Health
 from service.pipeline.metrics import Metrics
@@ -126,6 +128,25 @@ def test_a_decoder_at_work_at_the_deadline_is_stopped(fragile: None, decoders: D
         read_image(decoders, b"", "endless.jpg", Ticket(0.3))
     with pytest.raises(EmptyMedia):
         read_image(decoders, b"", "another.jpg")
+
+
+def test_where_no_process_can_be_started_it_is_no_fault_of_the_file(
+    embedder: Embedder, health: Health, images: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a limit on processes; once there is room again, files are decoded."""
+    decoders = Decoders(embedder.preprocessor.config, Limits(), health)
+
+    def none(*_: object) -> Any:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as full:
+        full.setattr(worker_module, "Worker", none)
+        decoders.start()
+        with pytest.raises(Problem, match="could not start a process") as caught:
+            read_image(decoders, images[0], "a.jpg")
+        assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "1"})
+    assert read_image(decoders, images[0], "a.jpg").shape[0] == 3
+    decoders.close()
 
 
 def test_an_endless_file_does_not_keep_its_core(fragile: None, embedder: Embedder, images: list[bytes]) -> None:

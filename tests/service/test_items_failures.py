@@ -107,6 +107,18 @@ def test_a_page_of_another_site_changes_nothing(shelf: httpx.Client, images: lis
     unchanged(shelf, images[0])
 
 
+def test_over_plain_http_the_origin_tells_whose_page_it_is(shelf: httpx.Client, images: list[bytes]) -> None:
+    """Browsers send Sec-Fetch-Site to https and to their own machine alone."""
+    host = shelf.base_url.netloc.decode()
+    for number, origin in enumerate([f"http://{host}", f"https://{host}"]):
+        answer = shelf.post("/v1/items", files={"image": images[number]}, headers={"origin": origin})
+        assert answer.status_code == 201
+    for origin in ("http://evil.example", f"http://evil.example:{shelf.base_url.port}", "null", f"http://{host}.evil"):
+        shelf.headers["origin"] = origin
+        for answer in every_change(shelf, images[2]):
+            problem(answer, 403, "other-site")
+
+
 def full_content(monkeypatch: pytest.MonkeyPatch) -> None:
     def add(self: Content, hash: str, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -212,6 +213,35 @@ class Fragile(Lane):
         if any((image == 255).all() for image in packed):
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().embed(packed, modality, threads)
+
+
+class Endless(Lane):
+    """Is never done with a white image."""
+
+    def embed(self, packed: Any, modality: Any, threads: int) -> Embedding:
+        if any((image == 255).all() for image in packed):
+            time.sleep(600)
+        return super().embed(packed, modality, threads)
+
+
+def test_a_lane_that_is_never_done_is_replaced(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "Lane", Endless)
+    engine = Engine(embedder, None, Limits(), Capacity(batch_size=3, lanes=2, model_threads=2))
+
+    async def ask() -> None:
+        await engine.self_test()
+        engine.capacity = Capacity(longest_deadline=2.0)
+        with pytest.raises(Problem, match="crashed"):
+            await engine.embed_each([np.full_like(embedder.empty("image"), 255)], "image")
+        engine.capacity = Capacity()
+        for _ in range(3):  # on each lane
+            assert await engine.embed([embedder.empty("image")], "image")
+
+    try:
+        asyncio.run(ask())
+        assert engine.health.restarts == {"model": 1}
+    finally:
+        engine.close()
 
 
 @pytest.fixture

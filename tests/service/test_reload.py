@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import threading
@@ -150,11 +151,22 @@ def test_a_model_that_computes_nothing_fails_its_self_test(
 ) -> None:
     link = tmp_path / "current"
     link.symlink_to(bundle_folder)
-    with serve("--model", link) as server, httpx.Client(base_url=server.url, timeout=120) as client:
+    keys = tmp_path / "keys.json"
+    headers = {"x-api-key": add_key(keys, "ops", "write")}
+    with (
+        serve("--model", link, "--keys", keys) as server,
+        httpx.Client(base_url=server.url, timeout=120, headers=headers) as client,
+    ):
         point(link, broken_bundle)
+        new = add_key(keys, "new", "read")
+        before = client.get("/v1/model").json()["fingerprint"]
         answer = client.post("/v1/admin/reload")
         assert (answer.status_code, answer.json()["detail"]) == (409, "the model's answer is not a number.")
         assert client.post("/v1/embed", files={"image": images[0]}).status_code == 200
+        # all is as it was, the keys and what is told of the model too
+        assert client.get("/v1/key", headers={"x-api-key": new}).status_code == 401
+        (told,) = re.findall(r'bma_model_info{.*fingerprint="(\w+)"', client.get("/metrics").text)
+        assert told == before
         server.process.send_signal(signal.SIGINT)
         server.told()  # a traceback of the model's failure may be told
 

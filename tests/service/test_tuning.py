@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from service.pipeline.batcher import Batcher
-from service.pipeline.metrics import Metrics
 from service.pipeline.sizing import is_faster
 from service.tuning import tune
 from training.model.embedder import Embedder
@@ -39,7 +38,7 @@ def test_a_frozen_encoder_that_is_slower_is_left_out(own: Embedder, caplog: pyte
     own.frozen["image"] = Slow(own.model.image_encoder, own.dtype)
     before = own.embed_packed([own.empty("image")], "image").z
     with caplog.at_level(logging.INFO, "bma"):
-        tune(own, batchers(), Metrics(), 4)
+        tune(own, batchers(), 4)
     assert "image" not in own.frozen
     after = own.embed_packed([own.empty("image")], "image").z
     assert float((before * after).sum()) > 0.999
@@ -47,11 +46,10 @@ def test_a_frozen_encoder_that_is_slower_is_left_out(own: Embedder, caplog: pyte
 
 
 def test_a_size_that_was_asked_for_stands(own: Embedder) -> None:
-    sized, metrics = batchers(), Metrics()
-    tune(own, sized, metrics, 3)
+    sized = batchers()
+    tune(own, sized, 3)
     assert {batcher.size for batcher in sized.values()} == {3}
     assert own.batch_size == 3
-    assert b'bma_batch_limit{modality="image"} 3.0' in metrics.text()
 
 
 def test_a_model_that_cannot_compute_is_left_to_the_self_test(
@@ -62,7 +60,7 @@ def test_a_model_that_cannot_compute_is_left_to_the_self_test(
 
     monkeypatch.setattr(own, "embed_packed", fails)
     sized = batchers()
-    tune(own, sized, Metrics(), None)
+    tune(own, sized, None)
     assert {batcher.size for batcher in sized.values()} == {4}
     assert "nothing could be measured for images" in caplog.text
     assert "out of order" in caplog.text
