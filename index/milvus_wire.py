@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -127,9 +127,11 @@ class Wire:
 
     def search(self, modality: Modality, queries: list[list[float]], expression: str, limit: int) -> list[list[Row]]:
         """About the `limit` nearest rows of each query `[d]` among those that an expression selects, best first."""
+        name = self.collection(modality)
         with self._errors():
-            found = self._client.search(
-                self.collection(modality),
+            found = self._read(
+                self._client.search,
+                name,
                 data=queries,
                 anns_field="vector",
                 filter=expression,
@@ -159,7 +161,8 @@ class Wire:
         self._client.close()
 
     def _query(self, name: str, expression: str, fields: Sequence[str], limit: int | None) -> list[Row]:
-        rows = self._client.query(
+        rows = self._read(
+            self._client.query,
             name,
             filter=expression,
             output_fields=list(fields),
@@ -168,6 +171,17 @@ class Wire:
             **({} if limit is None else {"limit": limit}),
         )
         return list(rows)
+
+    def _read(self, call: Callable[..., Any], name: str, **asked: Any) -> Any:
+        """What a call reads of a collection, which a server that was started again may have to load anew."""
+        try:
+            return call(name, **asked)
+        except self._milvus.MilvusException as error:
+            if "load" not in str(error):  # "not loaded", "call load()"
+                raise
+            _log.warning("%s: loading %s again (%s)", self.address, name, " ".join(str(error).split()))
+        self._client.load_collection(name, timeout=TIMEOUT)
+        return call(name, **asked)
 
     def _effort(self, limit: int) -> dict[str, int]:
         return {"ef": max(2 * limit, 128)} if self.address.index == "HNSW" else {}

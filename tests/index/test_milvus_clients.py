@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from index.catalogue import CatalogueError, FileGone, Item, Modality, NotWritable, Refused, Unreachable
+from index.catalogue import MODALITIES, CatalogueError, FileGone, Item, Modality, NotWritable, Refused, Unreachable
 from index.content import content_hash
 from index.milvus import MilvusCatalogue
 from index.milvus_address import Address, is_milvus
@@ -231,6 +231,28 @@ def test_a_server_that_goes_away_is_one_sentence(milvus_address: Callable[..., A
     other.close()
     with pytest.raises(CatalogueError, match=r"can't be reached|has refused"):
         other.count()
+    catalogue.close()
+
+
+def test_what_a_server_has_let_go_of_is_loaded_again(milvus_address: Callable[..., Address]) -> None:
+    """As after it was started anew."""
+    catalogue = MilvusCatalogue.create(milvus_address(), "f", D)
+    catalogue.put([item("a")], unit(1))
+
+    asked: list[tuple[str, tuple[Any, ...]]] = [
+        ("get", ("a",)),
+        ("vectors", (["a"],)),
+        ("page", (1,)),
+        ("labels", ()),
+        ("search", (unit(1), "image", 1)),
+        ("put", ([item("b")], unit(1))),
+        ("delete", (["a"],)),
+    ]
+    for name, arguments in asked:
+        for modality in MODALITIES:
+            catalogue._wire._client.release_collection(catalogue._wire.collection(modality))
+        getattr(catalogue, name)(*arguments)
+    assert ids(catalogue) == ["b"]
     catalogue.close()
 
 
