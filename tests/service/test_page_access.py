@@ -1,4 +1,4 @@
-"""The page for everyone: axe-core's rules, three widths, light and dark, right to left, still."""
+"""The page for everyone: axe-core's rules, light and dark, right to left, still."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.service.visit import DESKTOP, PHONE, TABLET, Visit, give, wait_for_answer, width
+from tests.service.visit import TABLET, Visit, give, wait_for_answer, width
 
 pytestmark = pytest.mark.browser
 pytest_plugins = ("tests.service.browser",)
@@ -82,22 +82,6 @@ def test_axe_finds_no_serious_fault_when_busy_recording_or_locked(visit: Visit, 
     page = visit(scripts=(AXE,), prepare=lock)
     expect(page.get_by_role("dialog")).to_be_visible()
     assert faults(page) == []
-
-
-@pytest.mark.parametrize("size", [PHONE, TABLET, DESKTOP], ids=["phone", "tablet", "desktop"])
-def test_nothing_is_wider_than_the_screen(visit: Visit, sound: Path, image: Path, size: dict[str, int]) -> None:
-    touch = size is not DESKTOP
-    page = visit(viewport=size, has_touch=touch, is_mobile=touch)
-    expect(page.locator("#samples .tile")).to_have_count(8)
-    assert width(page) <= size["width"]
-    for file in (sound, image):
-        give(page, file)
-        wait_for_answer(page)
-        expect(page.locator("#why")).to_be_visible()
-        assert width(page) <= size["width"]
-    page.locator("#filters summary").click()
-    page.locator("#addition summary").click()
-    assert width(page) <= size["width"]
 
 
 def test_right_to_left(visit: Visit, sound: Path) -> None:
