@@ -86,7 +86,8 @@ export function makeClasses(say, renamed) {
   function tell() {
     trouble.hidden = !failed;
     if (!failed) return;
-    trouble.replaceChildren(element("p", {}, failed.detail ?? failed.message), failed.passing ? element("button", { type: "button", class: "quiet", onclick: again }, "Try again") : "");
+    const words = (failed.detail ?? failed.message).replace("GET /v1/labels lists", "Filter lists"); // that for programs
+    trouble.replaceChildren(element("p", {}, words), failed.passing ? element("button", { type: "button", class: "quiet", onclick: again }, "Try again") : "");
   }
 
   function show(classes) {

@@ -14,6 +14,7 @@ export function showProblem({ title, detail, message, kind }, again = null) {
   box.replaceChildren(element("h2", {}, title ?? "Something went wrong on this page"), element("p", {}, detail ?? message), retry ?? "");
   box.hidden = false;
   hideBusy();
+  if (kind !== "note") box.scrollIntoView({ block: "nearest" }); // on a phone it stands below what was given and the filters
 }
 
 export const hideProblem = () => orAnswer(() => (byId("problem").hidden = true));

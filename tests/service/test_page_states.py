@@ -32,6 +32,19 @@ def test_an_empty_file(visit: Visit, tmp_path: Path) -> None:
         expect(page.get_by_role("alert")).to_contain_text(f"{name} is empty")
 
 
+def test_what_is_wrong_is_in_view(visit: Visit, image: Path, tmp_path: Path) -> None:
+    """Where all is in one column, what was given and the filters stand above it."""
+    file = tmp_path / "bad.jpg"
+    file.write_bytes(b"no picture")
+    page = visit(viewport={"width": 390, "height": 500}, has_touch=True, is_mobile=True)
+    give(page, image)
+    wait_for_answer(page)
+    page.locator("#filters summary").click()
+    expect(page.locator("#filters input").first).to_be_visible()
+    give(page, file)
+    expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_service_is_asked_again(visit: Visit, sound: Path, status: int) -> None:
     asked: list[str] = []
