@@ -8,6 +8,9 @@ LitServe and BentoML need a virtual environment of their own, since BentoML hold
     python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml
     python benchmarks/serve.py --peers peers/bin/python
 
+Each peer runs twice: with the encoders `plain`, as torch gives them and as one would write such a server, and `frozen`,
+as this project's `Embedder` makes them, so that what the server does is told from what the model does.
+
 The ceiling is decoding on all cores and the model in batches of the best size, one at a time or one for each core,
 whichever is faster, in one process, without HTTP, while the load generator sends the same requests at that rate to a
 server that does nothing (Linux only, as wrk's delays are). Every server answers the same requests (`POST /v1/embed`,
@@ -66,6 +69,7 @@ def main() -> None:
     parser.add_argument("--modality", choices=("image", "sound", "both"), default="both")
     parser.add_argument("--wrk", default="wrk", help="the load generator")
     parser.add_argument("--peers", default=sys.executable, help="a Python that has litserve and bentoml installed")
+    parser.add_argument("--encoders", default="plain,frozen", help="of the peers: as torch has them, as the service's")
     parser.add_argument("--json", type=Path, help="also write all that was measured here")
     arguments = parser.parse_args()
     if shutil.which(arguments.wrk) is None:
@@ -90,7 +94,7 @@ def measure(
     measured: list[dict[str, Any]] = []
     files: dict[Modality, list[bytes]] = {"image": pictures(), "sound": sounds()}
     bodies = {modality: write_bodies(folder, modality, files[modality]) for modality in modalities}
-    commands = find_commands(bundle, arguments.peers)
+    commands = find_commands(bundle, arguments.peers, arguments.encoders.split(","))
     empty = [sys.executable, str(SERVING / "empty.py"), "{port}"]
     for number in range(arguments.rounds):
         with ExitStack() as stack:  # afresh: after a rush BentoML's batches wait too long for minutes
@@ -110,20 +114,30 @@ def measure(
     return measured
 
 
-def find_commands(bundle: Path, peers: str) -> dict[str, list[str]]:
-    """How each server is started; the port is filled in later. `peers` is the Python of those that may be missing."""
+def find_commands(bundle: Path, peers: str, kinds: Sequence[str]) -> dict[str, list[str]]:
+    """How each server is started; the port is filled in later.
+
+    Args:
+        bundle: the model's.
+        peers: the Python of those that may be missing.
+        kinds: of encoders that the peers have, each in a server of its own.
+    """
+    serve = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--port", "{port}"]
     bento = ["-m", "bentoml", "serve", "bento:Embed", "--working-dir", str(SERVING), "--do-not-track"]
-    commands = {
-        "this service": [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--port", "{port}"],
-        "naive FastAPI": [sys.executable, str(SERVING / "naive.py"), str(bundle), "{port}"],
-        "LitServe": [peers, str(SERVING / "lit.py"), str(bundle), "{port}"],
-        "BentoML": [peers, *bento, "--arg", f"bundle={bundle.resolve()}", "--host", "127.0.0.1", "--port", "{port}"],
-    }
+    place = ["--host", "127.0.0.1", "--port", "{port}"]
+    commands = {"this service": serve}
+    for kind in kinds:
+        given = ["--arg", f"bundle={bundle.resolve()}", "--arg", f"encoders={kind}"]
+        commands |= {
+            f"naive FastAPI, {kind}": [sys.executable, str(SERVING / "naive.py"), str(bundle), "{port}", kind],
+            f"LitServe, {kind}": [peers, str(SERVING / "lit.py"), str(bundle), "{port}", kind],
+            f"BentoML, {kind}": [peers, *bento, *given, *place],
+        }
     for name in ("LitServe", "BentoML"):
         look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{name.lower()}') is None)"
         if subprocess.run([peers, "-c", look]).returncode:
             print(f"{name} is left out: {peers} has no {name.lower()}; see --peers", file=sys.stderr)
-            del commands[name]
+            commands = {other: command for other, command in commands.items() if not other.startswith(name)}
     return commands
 
 

@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.limits import Limits
 from service.problems import MEDIA_TYPE, Problem
 
+BODY = 512 * 1024  # bytes that are read ahead: a picture that need not be waited for
+JOINED = 64 * 1024  # bytes of an answer that are sent together
+
 
 def connection(limits: Limits) -> type[asyncio.Protocol]:
     """The protocol of each connection: uvicorn's, on llhttp, that bounds a request's head and an answer's reader.
@@ -40,7 +43,7 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
         # -- asyncio's calls
 
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
+            super().connection_made(_Joined(transport, self.loop))
             self._await_head()
 
         def data_received(self, data: bytes) -> None:
@@ -85,6 +88,14 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
                 raise ValueError  # the parser's; it ends in `send_400_response`
             self._at, self._late = "body", _cancelled(self._late)
             super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            cycle = self.cycle
+            if not cycle.response_complete:
+                cycle.body += body
+                if len(cycle.body) > BODY:
+                    self.flow.pause_reading()
+                cycle.message_event.set()
 
         def on_message_complete(self) -> None:
             self._at = "idle"
@@ -139,6 +150,38 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
             self.transport.close()
 
     return Connection
+
+
+class _Joined:
+    """A transport that sends in one piece what is written in one go, such as an answer's head and its body.
+
+    Each piece is a call of the system, in which this thread gives Python up to the others and has to get it back.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] = []
+        self._bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._bytes += len(data)
+        if self._bytes > JOINED:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._held:
+            held, self._held, self._bytes = self._held, [], 0
+            self._transport.write(b"".join(held))
 
 
 def _too_long(limits: Limits) -> Problem:

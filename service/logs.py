@@ -102,7 +102,7 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
     """
     writer = logging.StreamHandler(stream or sys.stderr)
     writer.setFormatter(_Json() if style == "json" else _Text())
-    waiting: queue.Queue[Any] = queue.Queue(WAITING)
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()  # in C: a line is handed over in a microsecond
     handler = _Waiting(waiting)
     listener = _Writer(waiting, writer)
     root, ours = logging.getLogger(), logging.getLogger("bma")
@@ -123,6 +123,10 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
 class _Waiting(logging.handlers.QueueHandler):
     """Hands lines over without ever waiting for who writes them."""
 
+    def __init__(self, lines: queue.SimpleQueue[Any]) -> None:
+        super().__init__(lines)
+        self._lines = lines
+
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The line as it will be, made where the request's id is known, and its trace's."""
         record.request = _request.get()
@@ -131,21 +135,12 @@ class _Waiting(logging.handlers.QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Dropped where too many wait: a service that can't tell is better than one that does not answer."""
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+        if self._lines.qsize() < WAITING:
+            self._lines.put(record)
 
 
 class _Writer(logging.handlers.QueueListener):
     """Writes what was handed over. At the end it waits for a stream that takes lines, not for one that takes none."""
-
-    def __init__(self, lines: queue.Queue[Any], writer: logging.Handler) -> None:
-        super().__init__(lines, writer)
-        self._lines = lines
-
-    def enqueue_sentinel(self) -> None:
-        """Say that nothing comes any more."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=PATIENCE)  # by which the base class knows the end
 
     def stop(self) -> None:
         """Have written what waits, within bounds."""

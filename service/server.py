@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import importlib.util
 import ipaddress
 import logging
 import signal
@@ -29,7 +28,6 @@ from service.settings import Settings, traces_endpoint
 if TYPE_CHECKING:  # an extra
     from service.tracing import Tracing
 
-LOOPS = importlib.util.find_spec("uvloop") is not None  # it is not for Windows
 SWITCH = 0.0005  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
 
 log = logging.getLogger("bma.service")
@@ -95,8 +93,10 @@ def make_server(
     engines = Engines(engine, succession.next, succession.answers) if succession else Engines(engine)
     config = uvicorn.Config(
         create_app(engines, access, tracing),
-        loop="uvloop" if LOOPS else "asyncio",
+        loop="asyncio",  # under twice the load uvloop left some requests unread for 15 s and longer
         http=connection(engine.limits),
+        ws="none",
+        proxy_headers=False,  # nothing is made of who a proxy says that it asks for
         log_config=None,
         log_level="warning",
         access_log=False,

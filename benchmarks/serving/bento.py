@@ -1,6 +1,6 @@
 """The same answers from BentoML, its adaptive batching on: one service decodes, the one behind it has the model.
 
-    python -m bentoml serve bento:Embed --working-dir benchmarks/serving --arg bundle=FOLDER --port 3000
+    python -m bentoml serve bento:Embed --working-dir benchmarks/serving --arg bundle=FOLDER --arg encoders=plain
 
 A method that is batched takes one argument, so a service in front tells images from sounds, as BentoML's documents
 advise. The model has a worker for each core with a thread each. The connections to it are never renewed: at each
@@ -17,7 +17,7 @@ import numpy as np
 import pydantic
 import torch
 
-from training.model.embedder import Embedder
+from benchmarks.serving.encoders import make_embedder
 
 BATCH = 4  # files
 ABSENT = Path()  # BentoML has no optional files
@@ -27,6 +27,7 @@ CONNECTION = {"max_requests": 10**9, "max_age": 1e9}
 
 class Arguments(pydantic.BaseModel):
     bundle: Path
+    encoders: str
 
 
 arguments = bentoml.use_arguments(Arguments)
@@ -36,7 +37,7 @@ arguments = bentoml.use_arguments(Arguments)
 class Model:
     def __init__(self) -> None:
         torch.set_num_threads(1)
-        self.embedder = Embedder(arguments.bundle)
+        self.embedder = make_embedder(arguments.bundle, arguments.encoders)
 
     @bentoml.api(batchable=True, max_batch_size=BATCH)
     def images(self, batch: list[np.ndarray]) -> list[np.ndarray]:
@@ -52,7 +53,7 @@ class Embed:
     model = bentoml.depends(Model)
 
     def __init__(self) -> None:
-        self.embedder = Embedder(arguments.bundle)
+        self.embedder = make_embedder(arguments.bundle, arguments.encoders)
 
     @bentoml.api(route="/v1/embed")
     async def embed(self, image: Path = ABSENT, sound: Path = ABSENT) -> dict[str, Any]:

@@ -16,19 +16,19 @@ import numpy.typing as npt
 import torch
 from fastapi import Request
 
-from training.model.embedder import Embedder
+from benchmarks.serving.encoders import make_embedder
 
 BATCH, WAIT = 4, 0.005  # files; seconds that a batch waits for more
 
 
 class Embed(litserve.LitAPI):
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, encoders: str) -> None:
         super().__init__(max_batch_size=BATCH, batch_timeout=WAIT, api_path="/v1/embed")
-        self.path = bundle
+        self.path, self.encoders = Path(bundle), encoders
 
     def setup(self, device: str) -> None:
         torch.set_num_threads(1)
-        self.embedder = Embedder(Path(self.path))
+        self.embedder = make_embedder(self.path, self.encoders)
 
     # LitServe reads this annotation, so it must not be a text, and hands over the form
     def decode_request(self, request: Request, **_: Any) -> tuple[bool, npt.NDArray[Any]]:
@@ -56,6 +56,9 @@ class Embed(litserve.LitAPI):
 
 if __name__ == "__main__":
     server = litserve.LitServer(
-        Embed(sys.argv[1]), accelerator="cpu", workers_per_device=os.cpu_count() or 1, healthcheck_path="/readyz"
+        Embed(sys.argv[1], sys.argv[3]),
+        accelerator="cpu",
+        workers_per_device=os.cpu_count() or 1,
+        healthcheck_path="/readyz",
     )
     server.run(port=int(sys.argv[2]), num_api_servers=1, log_level="warning", generate_client_file=False)

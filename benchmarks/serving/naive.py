@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, UploadFile
 
+from benchmarks.serving.encoders import make_embedder
 from training.model.embedder import Embedder
 
 
@@ -31,4 +33,5 @@ def make_app(embedder: Embedder) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(make_app(Embedder(sys.argv[1])), port=int(sys.argv[2]), log_level="warning", access_log=False)
+    embedder = make_embedder(Path(sys.argv[1]), sys.argv[3])
+    uvicorn.run(make_app(embedder), port=int(sys.argv[2]), log_level="warning", access_log=False)

@@ -15,7 +15,8 @@ from service.pipeline.metrics import Metrics
 from service.pipeline.ticket import current
 from service.problems import Problem
 
-CROWD = 8  # requests in the line; of fewer nobody is refused, and nothing is learned: not all cores may be at work
+CROWD = 8  # requests in the line, with the one that comes; of fewer nobody is refused, and nothing is learned: not all
+# cores may be at work. Where the wait seems too long this many are still let in, and teach it better.
 SHARE = 0.3  # of its time that a request is let wait: how long that will be is only a guess
 PROMPT = 1.0  # seconds after which a body that has not come is its client's to wait for, and not in the line
 NEWEST = 0.02  # weight of a request in what is learned
@@ -61,7 +62,7 @@ class Gate:
 
     def learn(self, seconds: float, line: int) -> None:
         """A request that came to a line of so many has been answered."""
-        if line >= CROWD:
+        if line + 1 >= CROWD:
             weight = NEWEST if self._places else 1.0
             self._seconds += weight * (seconds - self._seconds)
             self._places += weight * (line - self._places)
