@@ -20,10 +20,17 @@ async def refuse_other_sites(request: Request) -> None:
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is None:
-        ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "").lower()
+        ours = origin is None or _host(origin) == request.headers.get("host", "").lower()
     else:
         ours = site in ("same-origin", "none")
     if not ours and origin not in request.app.state.origins:
         raise Problem(
             "other-site", "A page of another site may not change the catalogue; send this from the service's own page."
         )
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

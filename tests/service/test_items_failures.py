@@ -113,7 +113,13 @@ def test_over_plain_http_the_origin_tells_whose_page_it_is(shelf: httpx.Client, 
     for number, origin in enumerate([f"http://{host}", f"https://{host}"]):
         answer = shelf.post("/v1/items", files={"image": images[number]}, headers={"origin": origin})
         assert answer.status_code == 201
-    for origin in ("http://evil.example", f"http://evil.example:{shelf.base_url.port}", "null", f"http://{host}.evil"):
+    for origin in (
+        "http://evil.example",
+        f"http://evil.example:{shelf.base_url.port}",
+        "null",
+        f"http://{host}.evil",
+        "http://[",
+    ):
         shelf.headers["origin"] = origin
         for answer in every_change(shelf, images[2]):
             problem(answer, 403, "other-site")

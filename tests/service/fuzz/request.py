@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from urllib.parse import quote
 
 from tests.service.fuzz.mutation import mutate
 from tests.service.fuzz.originals import Original
@@ -40,6 +41,7 @@ class Request:
         headers: content-type, where there is one.
         body: its bytes.
         what: in a word or two, what was done.
+        odd: its headers or its path are none that a client of ours sends, so that what comes back may be another's.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     what: str
+    odd: bool = False
 
 
 @dataclass
@@ -61,6 +64,8 @@ def make_request(seed: int, number: int, originals: Sequence[Original]) -> Reque
     """Request `number` of a run; the same seed gives the same one."""
     random = Random(f"{seed}:{number}")
     original = random.choice(originals)
+    if random.random() < 0.1:
+        return _odd_asking(random, original)
     if random.random() < 0.7:
         broken = mutate(random, original.content, [other.content for other in originals])
         return _around(random, original, broken)
@@ -75,6 +80,21 @@ def good_request(original: Original) -> Request:
     """A good file as a client sends it."""
     parts = [_file_part(original.field, original.name, original.content)]
     return Request("POST", "/v1/embed?include=z", _headers(_BOUNDARY), _written(parts), original.name)
+
+
+def _odd_asking(random: Random, original: Original) -> Request:
+    """A good file with odd headers, or an odd question without a body."""
+    headers = dict(random.choices(_ODD_HEADERS, k=random.choice((0, 1, 1, 2, 4))))
+    if random.random() < 0.4:
+        parts = [_file_part(original.field, original.name, original.content)]
+        path = random.choice((*QUERIES, "/v1/items"))
+        return Request("POST", path, _headers(_BOUNDARY) | headers, _written(parts), "headers", odd=True)
+    odd = quote(random.choice(_ODD), safe="", errors="surrogateescape")
+    path = random.choice(_PATHS).format(odd) + random.choice(
+        ("", "", "?" + random.choice(_PARAMETERS), f"?cursor={odd}")
+    )
+    method = random.choice(("GET", "GET", "GET", "HEAD", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"))
+    return Request(method, path, headers, b"", "question", odd=True)
 
 
 def _around(random: Random, original: Original, content: bytes) -> Request:
@@ -130,6 +150,39 @@ def _broken_form(random: Random, original: Original, originals: Sequence[Origina
     return Request("POST", path, headers, body, "form")
 
 
+_PATHS = (
+    "/", "/page/{}", "/v1/items", "/v1/items/{}", "/v1/items/{}/content", "/v1/items/{}/thumbnail", "/v1/labels",
+    "/v1/model", "/v1/models/{}", "/v1/key", "/healthz", "/readyz", "/metrics", "/openapi.json", "/{}", "//", "/v1//items",
+    "/v1/items/..%2f..%2f{}",
+)  # fmt: skip
+_ODD_HEADERS = [
+    (name, value)
+    for name, values in {
+        "x-deadline-ms": ("0", "1", "-1", "600001", "000000000001" + "9" * 5000, "\xb2", "", "1e3"),
+        "range": (
+            "bytes=0-",
+            "bytes=-1",
+            "bytes=9999999999-",
+            "bytes=0-1,3-4",
+            "bytes=",
+            "x=1-2",
+            "bytes=" + "0-1," * 900,
+        ),
+        "idempotency-key": ("", "a" * 256, "\xe4", "a b", "k"),
+        "x-request-id": ("", "a" * 5000, "\xe4", "../x", "a b"),
+        "host": ("evil.example", "", "localhost:99999", "[::1", "127.0.0.1:"),
+        "origin": ("null", "http://evil.example", "http://[", ""),
+        "sec-fetch-site": ("cross-site", "nonsense", ""),
+        "authorization": ("Bearer", "Basic \xe4", "Bearer " + "x" * 5000),
+        "traceparent": ("00-0-0-0", "\xff" * 55),
+        "if-none-match": ("*", '"'),
+        "accept": ("text/nothing", ""),
+        "upgrade": ("websocket", "h2c"),
+        "connection": ("upgrade", "x"),
+        "x-long": ("a" * 70_000,),
+    }.items()
+    for value in values
+]
 _CONTENT_TYPES = (
     "", "text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/mixed",
     "multipart/form-data; boundary=", 'multipart/form-data; boundary=""', 'multipart/form-data; boundary="frontier',
