@@ -24,6 +24,8 @@ class Limits:
     request_seconds: Seconds = 1800.0  # of all the sounds of a request, which are in memory together
     k: Count = 1000  # hits
     json_depth: Annotated[int, Ge(1), Le(64)] = 32  # objects and lists in each other, in a filter or OpenAI's body
+    detailed_k: Count = 100  # hits, where each comes with windows or slots
+    labels: Count = 256  # of the catalogue that a classification may choose from
     label_length: Count = 256  # characters
     tags: Count = 64  # of an item
     tag_length: Count = 256  # characters

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from index.catalogue import MODALITIES, Catalogue, Item, Modality
 from index.filter import Filter
 from service.explaining import vectors_of
+from service.limits import Limits
 from service.problems import Problem
 
 TEMPERATURE = 0.1  # of the softmax: the one at which the paper's losses compare projections, tau_l
 EACH = 500  # items of a modality that make a label's prototype: the first that came
 LOOKED_AT = 10_000  # items of a label that are looked at to find them
 ALL = 50_000  # items that are looked at to find every label
-LABELS = 256  # that a request may name
 FRESH = 1.0  # seconds for which prototypes are kept where a catalogue can't tell that it has changed
 REST = 10  # times as long as it took to make prototypes they are kept, whatever changes, so that changes cost little
 KEPT = 64  # prototypes of different questions
@@ -69,10 +69,11 @@ class Shelf:
 
     Args:
         catalogue: that holds the items.
+        most: labels that may be named.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, most: int = Limits.labels) -> None:
+        self.catalogue, self.most = catalogue, most
         self._lock = threading.Lock()
         self._kept: dict[Question, Kept] = {}  # the last that was asked for comes last
 
@@ -128,8 +129,9 @@ class Shelf:
             found = self._of(text, wanted)
             parts = [text] if found or "," not in text else [part.strip() for part in text.split(",")]
             for label in filter(None, parts):
-                if len(ids) >= LABELS and label not in ids:
-                    raise Problem("invalid-request", f"A request may name {LABELS} labels; name fewer.", limit=LABELS)
+                if len(ids) >= self.most and label not in ids:
+                    said = f"A request may name {self.most} labels; name fewer."
+                    raise Problem("invalid-request", said, limit=self.most)
                 of = ids[label] if label in ids else found if label == text else self._of(label, wanted)
                 if not of:
                     raise Problem(

@@ -6,6 +6,7 @@ import errno
 import gc
 import ipaddress
 import logging
+import math
 import signal
 import socket
 import sys
@@ -101,6 +102,7 @@ def make_server(
         log_level="warning",
         access_log=False,
         timeout_keep_alive=30,
+        timeout_graceful_shutdown=math.ceil(engine.capacity.deadline),
         server_header=False,
     )
     return uvicorn.Server(config)

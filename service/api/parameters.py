@@ -30,7 +30,6 @@ Labels = Annotated[
         examples=[["train", "boat"]],
     ),
 ]
-DETAILED = 100  # hits, where each comes with windows or slots
 
 
 def parse_filter(text: str | None, limits: Limits) -> Filter | None:
@@ -51,11 +50,11 @@ def check_windows(windows: bool, modality: Modality) -> None:
 
 def check_k(k: int, limits: Limits, detailed: bool = False) -> None:
     """More hits than the limit are a 422, also where each is `detailed` by windows or slots."""
-    if detailed and k > DETAILED:
+    if detailed and k > limits.detailed_k:
         raise Problem(
             "invalid-request",
-            f"query 'k': with windows or explain, input should be at most {DETAILED}.",
-            limit=DETAILED,
+            f"query 'k': with windows or explain, input should be at most {limits.detailed_k}.",
+            limit=limits.detailed_k,
         )
     if k > limits.k:
         raise Problem("invalid-request", f"query 'k': input should be at most {limits.k}.", limit=limits.k)

@@ -208,5 +208,5 @@ def _shelf(request: Request, engine: Engine) -> Shelf:
     catalogue = catalogue_of(engine)
     shelf: Shelf | None = getattr(request.app.state, "shelf", None)
     if shelf is None or shelf.catalogue is not catalogue:
-        shelf = request.app.state.shelf = Shelf(catalogue)
+        shelf = request.app.state.shelf = Shelf(catalogue, engine.limits.labels)
     return shelf

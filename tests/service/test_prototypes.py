@@ -105,9 +105,8 @@ def test_what_is_read_of_a_catalogue_is_bounded(catalogue: LocalCatalogue, monke
     monkeypatch.setattr(prototypes, "ALL", 59)
     with pytest.raises(Problem, match="name the labels"):
         Shelf(catalogue).prototypes(["*"], "both")
-    monkeypatch.setattr(prototypes, "LABELS", 2)
     with pytest.raises(Problem, match="may name 2 labels"):
-        Shelf(catalogue).prototypes(["boat", "train,drone"], "both")
+        Shelf(catalogue, 2).prototypes(["boat", "train,drone"], "both")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import uvicorn
 from service.connection import connection
 from service.limits import Limits
 from service.loading import load_engine
+from service.pipeline.capacity import Capacity
 from service.server import listen
 from tests.service.serving import served
 
@@ -188,6 +189,18 @@ def test_a_slow_reader_is_served_as_long_as_it_reads(large: tuple[str, int], pau
                 if time.monotonic() - begin < 2.5:
                     time.sleep(pause)
     assert (said > LARGE) == (pause < 1)
+
+
+def test_the_end_does_not_wait_for_ever(bundle_folder: Path) -> None:
+    """For a request that has begun and never goes on: as long as a request may take, and no longer."""
+    engine = load_engine(bundle_folder, None, "cpu", capacity=Capacity(deadline=1.0))
+    with served(engine) as client, socket.socket() as connection:
+        connection.connect((client.base_url.host, client.base_url.port))
+        connection.sendall(HEAD + b"\r\n--b\r\n")
+        while client.get("/metrics").text.count("bma_requests_under_way 2.0") == 0:
+            time.sleep(0.01)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < Limits.stall_timeout
 
 
 def test_empty_lines_do_not_keep_a_connection(place: tuple[str, int]) -> None:

@@ -152,8 +152,8 @@ def _broken_form(random: Random, original: Original, originals: Sequence[Origina
 
 _PATHS = (
     "/", "/page/{}", "/v1/items", "/v1/items/{}", "/v1/items/{}/content", "/v1/items/{}/thumbnail", "/v1/labels",
-    "/v1/model", "/v1/models/{}", "/v1/key", "/healthz", "/readyz", "/metrics", "/openapi.json", "/{}", "//", "/v1//items",
-    "/v1/items/..%2f..%2f{}",
+    "/v1/model", "/v1/models/{}", "/v1/key", "/healthz", "/readyz", "/metrics", "/openapi.json", "/{}", "//",
+    "/v1//items", "/v1/items/..%2f..%2f{}",
 )  # fmt: skip
 _ODD_HEADERS = [
     (name, value)
