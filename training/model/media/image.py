@@ -104,7 +104,7 @@ def read_image(
     source: Source, size: int, *, name: str | None = None, max_pixels: int = MAX_PIXELS
 ) -> npt.NDArray[np.uint8]:
     """Decode and pack in one go: uint8 `[3, size, size]`. Raises as `decode_image` does."""
-    return pack_image(decode_image(source, name=name, max_pixels=max_pixels, at_least=size), size)
+    return pack_image(decode_image(source, name=name, max_pixels=max_pixels, at_least=3 * size), size)
 
 
 def image_type(source: Source, *, name: str | None = None) -> str:
