@@ -50,7 +50,7 @@ def unchanged(http: httpx.Client, there: bytes) -> None:
     assert http.get("/v1/items/there/content").content == there
     hits = http.post("/v1/search/images", files={"image": there}).json()["results"][0]["hits"]
     assert [hit["id"] for hit in hits] == ["there"]
-    assert hits[0]["score"] == pytest.approx(1, abs=1e-4)
+    assert hits[0]["score"] == pytest.approx(1, abs=1e-3)  # as promised; another start may have other encoders
 
 
 def test_a_file_that_the_model_has_no_answer_for_fails_alone(
