@@ -11,7 +11,7 @@ from training.model.config import ConfigError, ModelConfig, PreprocessConfig, ch
 from training.model.device import PRECISIONS
 
 UNPAIRED = ("none", "sounds", "images", "both")
-SECOND_VIEWS = ("single", "cyclic")
+VIEWS = ("single", "cyclic")
 MEMORY_INITS = ("normal", "matched")
 CLIP_MATES = ("positives", "negatives", "masked")
 SCHEDULES = ("constant", "cosine")
@@ -35,6 +35,7 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     schedule: str = "constant"  # or cosine, to zero over the run
     warmup: float = 0.0  # share of the run in which the learning rate rises from 0
     tau_l: float = 0.1  # temperature of the losses, Eq. 4 and 5
+    decoupled: bool = False  # positives leave the losses' denominator (Yeh et al., 2022)
     clip_mates: str = "positives"  # what items of the same clip are to each other, or negatives, or masked
     memory_init: str = "normal"  # slots drawn from N(0, 1), or matched: later filled with the features of pairs
     memory_start: float = 0.1  # share of the run at whose end memory_init=matched has filled the slots
@@ -45,7 +46,8 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
     unpaired_weight: float = 1.0  # factor on each L_unpair
     unpaired_ramp: float = 0.0  # share of the run in which that factor rises from 0
     unpaired_until: float = 1.0  # share of the run after which pairs are learned from alone
-    second_view: str = "single"  # h of L_unpair's other view: single-hop as in Figure 4, or cyclic too
+    first_view: str = "cyclic"  # h of L_unpair's one view: cyclic as in Figure 4, or single-hop too
+    second_view: str = "single"  # of its other view: single-hop as in Figure 4, or cyclic too
     separate_statistics: bool = False  # batch norm's running statistics are those of pairs alone
 
     spec_masks: int = 2  # SpecAugment: masks of each kind
@@ -102,7 +104,8 @@ class TrainingConfig(ModelConfig, PreprocessConfig):
                 raise ConfigError(f"'{key}' takes a number of at least 0, not {getattr(self, key)}")
         for key, choices in (
             ("unpaired", UNPAIRED),
-            ("second_view", SECOND_VIEWS),
+            ("first_view", VIEWS),
+            ("second_view", VIEWS),
             ("schedule", SCHEDULES),
             ("memory_init", MEMORY_INITS),
             ("clip_mates", CLIP_MATES),

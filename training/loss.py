@@ -17,6 +17,7 @@ def contrastive_loss(
     ranks: Ranks = ALONE,
     *,
     clip_mates: str = "positives",
+    decoupled: bool = False,
 ) -> Tensor:
     """Noise contrastive loss with the sum over all positives inside the logarithm.
 
@@ -31,6 +32,8 @@ def contrastive_loss(
         ranks: who has the other items of the batch; this one's are contrasted with those of all.
         clip_mates: what the others of a clip are, the counterpart aside: `positives`, `negatives`, or `masked`, which
             is neither.
+        decoupled: the positives are in the numerator alone (Yeh et al., Decoupled Contrastive Learning, ECCV 2022):
+            how near they are does not scale the gradient of the negatives. What has no negatives is 0.
 
     Returns:
         The mean over the 2N projections, a float32 scalar (float64 for float64 inputs); the whole batch's loss is the
@@ -62,4 +65,7 @@ def contrastive_loss(
             if clip_mates == "masked":
                 logits = logits.masked_fill(mates, -torch.inf)
         numerator = torch.logsumexp(logits.masked_fill(~positive, -torch.inf), dim=1)
+        if decoupled:
+            contrasts = (~positive & logits.isfinite()).any(dim=1, keepdim=True)  # else there is nothing to push away
+            logits = logits.masked_fill(positive & contrasts, -torch.inf)
         return (torch.logsumexp(logits, dim=1) - numerator).mean()

@@ -79,16 +79,15 @@ class Objective(nn.Module):
         return {"loss_pair": self._contrast(z_v, z_s, pairs), **self.watch(f_v, f_s)}
 
     def unpaired(self, items: Items, modality: Modality) -> Tensor:
-        """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop."""
+        """L_unpair (Eq. 5) between two augmented views: one by cyclic addressing, the other single-hop, unless
+        `first_view` or `second_view` say otherwise."""
         views = self._views(items, modality)
         with kept_statistics(self.model, self.config.separate_statistics):
             f = self.encode(torch.cat(views), modality)
         first, second = f.chunk(2)
-        h_first = self.model.cycle(first, modality)
-        if self.config.second_view == "cyclic":
-            h_second = self.model.cycle(second, modality)
-        else:
-            h_second = self.model.represent(second, modality)
+        by = {"cyclic": self.model.cycle, "single": self.model.represent}
+        h_first = by[self.config.first_view](first, modality)
+        h_second = by[self.config.second_view](second, modality)
         z_first, z_second = self.model.project(h_first, modality), self.model.project(h_second, modality)
         return self._contrast(z_first, z_second, items)
 
@@ -128,6 +127,7 @@ class Objective(nn.Module):
             self.config.tau_l,
             self.ranks,
             clip_mates=self.config.clip_mates,
+            decoupled=self.config.decoupled,
         )
 
     def _views(self, items: Items, modality: Modality) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,9 @@ def recall(f: Tensor, key: Tensor, value: Tensor, tau_m: float) -> Tensor:
     return result
 
 
-def contrastive(first: Tensor, second: Tensor, clip: list[int], tau_l: float, mates: str = "positives") -> Tensor:
+def contrastive(
+    first: Tensor, second: Tensor, clip: list[int], tau_l: float, mates: str = "positives", decoupled: bool = False
+) -> Tensor:
     """L_pair of z^v, z^s `[N, d]` (Eq. 4), and L_unpair of z^{v,s}, z^{s,v} (Eq. 5); and what may be done otherwise."""
     z = [*first, *second]
     clips = [*clip, *clip]
@@ -54,7 +56,8 @@ def contrastive(first: Tensor, second: Tensor, clip: list[int], tau_l: float, ma
             is_positive = is_counterpart or (is_mate and mates == "positives")
             if is_positive:
                 numerator = numerator + term
-            denominator = denominator + term
+            if not (is_positive and decoupled):
+                denominator = denominator + term
         total = total - torch.log(numerator / denominator)
     return total / len(z)
 

@@ -31,6 +31,7 @@ PAPER: dict[str, Any] = {
     "tau_l": 0.1,
     "unpaired_weight": 1.0,
     "unpaired_ramp": 0.0,
+    "first_view": "cyclic",
     "second_view": "single",
     "crop_scale": 0.08,
     "colour_jitter": 1.0,
@@ -39,6 +40,7 @@ PAPER: dict[str, Any] = {
     "separate_heads": False,
     "memory_init": "normal",
     "clip_mates": "positives",
+    "decoupled": False,
     "separate_statistics": False,
     "separate_windows": False,
     "unpaired_until": 1.0,
@@ -71,7 +73,7 @@ def test_preset_small_is_the_paper_on_a_smaller_scale() -> None:
     small, paper = make_config("small").to_dict(), make_config("paper").to_dict()
     assert (small["image_size"], small["width"], small["slots"]) == (64, 0.25, 500)
     changed = {key for key in paper if small[key] != paper[key]}
-    model_and_loss = {*ModelConfig.keys(), *PreprocessConfig.keys(), "tau_l", "unpaired", "second_view"}
+    model_and_loss = {*ModelConfig.keys(), *PreprocessConfig.keys(), "tau_l", "unpaired", "first_view", "second_view"}
     sizes = {"image_size", "n_mels", "n_frames", "hop_length", "win_length", "width", "slots"}
     assert changed & model_and_loss == sizes
 

@@ -51,6 +51,23 @@ def test_other_roles_of_clip_mates(reference: ModuleType, clips: list[int], mate
         torch.testing.assert_close(gradient, expected_gradient, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("clips", CLIPS.values(), ids=CLIPS)
+@pytest.mark.parametrize("mates", ["positives", "negatives", "masked"])
+def test_decoupled(reference: ModuleType, clips: list[int], mates: str) -> None:
+    first, second = draw()
+    loss = contrastive_loss(first, second, torch.tensor(clips), 0.2, clip_mates=mates, decoupled=True)
+    mine = torch.autograd.grad(loss, (first, second))
+    if len(set(clips)) == 1 and mates != "negatives":  # nothing to contrast
+        assert loss == 0
+        assert all((gradient == 0).all() for gradient in mine)
+        return
+    expected = reference.contrastive(first, second, clips, 0.2, mates, decoupled=True)
+    torch.testing.assert_close(loss, expected, atol=1e-9, rtol=1e-9)
+    for gradient, theirs in zip(mine, torch.autograd.grad(expected, (first, second)), strict=True):
+        assert theirs.abs().max() > 1e-3
+        torch.testing.assert_close(gradient, theirs, atol=1e-9, rtol=1e-9)
+
+
 def test_the_two_directions_weigh_the_same() -> None:
     first, second = draw()
     clip = torch.arange(5)

@@ -94,9 +94,9 @@ class Setting:
             augment = SimCLRAugment(self.config.crop_scale, self.config.colour_jitter)
             encoder = self.model.image_encoder
         first, second = encoder(torch.cat((augment(x), augment(x)))).chunk(2)
-        other_view = self.cyclic if self.config.second_view == "cyclic" else self.single
-        h_first = [self.cyclic(f, modality) for f in first]
-        h_second = [other_view(f, modality) for f in second]
+        by = {"cyclic": self.cyclic, "single": self.single}
+        h_first = [by[self.config.first_view](f, modality) for f in first]
+        h_second = [by[self.config.second_view](f, modality) for f in second]
         return self.contrast(h_first, h_second, items.clip)
 
     def gradients(self, loss: Tensor) -> dict[str, Tensor]:
@@ -137,9 +137,12 @@ def test_l_pair_with_two_pairs_of_one_clip(make: Make) -> None:
     assert_same(setting, setting.objective(setting.batch, 1.0)["loss"], setting.paired())
 
 
-@pytest.mark.parametrize("second_view", ["single", "cyclic"])
-def test_l_unpair_of_sounds_and_its_gradients(make: Make, second_view: str) -> None:
-    setting = make(unpaired="sounds", second_view=second_view)
+VIEWS = [("cyclic", "single"), ("cyclic", "cyclic"), ("single", "single"), ("single", "cyclic")]
+
+
+@pytest.mark.parametrize(("first_view", "second_view"), VIEWS)
+def test_l_unpair_of_sounds_and_its_gradients(make: Make, first_view: str, second_view: str) -> None:
+    setting = make(unpaired="sounds", first_view=first_view, second_view=second_view)
     items = setting.batch.unpaired_sounds
     assert items is not None
     torch.manual_seed(1)
@@ -148,9 +151,9 @@ def test_l_unpair_of_sounds_and_its_gradients(make: Make, second_view: str) -> N
     assert_same(setting, mine, setting.unpaired(items, "sound"))
 
 
-@pytest.mark.parametrize("second_view", ["single", "cyclic"])
-def test_l_unpair_of_images_and_its_gradients(make: Make, second_view: str) -> None:
-    setting = make(unpaired="images", second_view=second_view)
+@pytest.mark.parametrize(("first_view", "second_view"), VIEWS)
+def test_l_unpair_of_images_and_its_gradients(make: Make, first_view: str, second_view: str) -> None:
+    setting = make(unpaired="images", first_view=first_view, second_view=second_view)
     items = setting.batch.unpaired_images
     assert items is not None
     torch.manual_seed(1)
@@ -159,14 +162,14 @@ def test_l_unpair_of_images_and_its_gradients(make: Make, second_view: str) -> N
     assert_same(setting, mine, setting.unpaired(items, "image"))
 
 
-def test_the_second_view_changes_the_loss(make: Make) -> None:
+def test_each_view_changes_the_loss(make: Make) -> None:
     losses = []
-    for second_view in ("single", "cyclic"):
-        setting = make(unpaired="sounds", second_view=second_view)
+    for first_view, second_view in VIEWS:
+        setting = make(unpaired="sounds", first_view=first_view, second_view=second_view)
         assert setting.batch.unpaired_sounds is not None
         torch.manual_seed(1)
         losses.append(setting.objective.unpaired(setting.batch.unpaired_sounds, "sound").item())
-    assert abs(losses[0] - losses[1]) > 1e-3
+    assert min(abs(losses[0] - other) for other in losses[1:3]) > 1e-3
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.25])

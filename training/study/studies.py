@@ -21,6 +21,7 @@ LITERAL_UNPAIRED = {
     "unpaired_ramp": 0.0,
     "unpaired_until": 1.0,
     "separate_windows": False,
+    "first_view": "cyclic",
     "second_view": "single",
     "separate_statistics": False,
     "crop_scale": 0.08,
@@ -110,8 +111,10 @@ PAIRED_GAPS: dict[str, tuple[object, ...]] = {
     "separate_heads": (False, True),
     "paired_augment": (False, True),
     "clip_mates": ("positives", "negatives", "masked"),
+    "decoupled": (False, True),
 }
 UNPAIRED_GAPS: dict[str, tuple[object, ...]] = {
+    "first_view": ("cyclic", "single"),
     "second_view": ("single", "cyclic"),
     "separate_windows": (False, True),
     "separate_statistics": (False, True),
@@ -122,6 +125,16 @@ SAME_LEVELS = Arm("pairs only, no changes of level", {**PAIRS.keys, "sound_gain"
 def _unpaired() -> Study:
     arms = (PAIRS, SOUNDS, IMAGES, BOTH)
     return Study("unpaired", "Unpaired items of each kind", arms, ALL, against(PAIRS.name, arms, ALL))
+
+
+def _views() -> Study:
+    """Whether the memory's cycle is what unpaired items need, beside the loss that both have."""
+    hop, decoupled = {"first_view": "single", "second_view": "single"}, {"decoupled": True}
+    pairs = Arm("pairs only, decoupled", {**PAIRS.keys, **decoupled})
+    both = Arm("+ both, single-hop", {**BOTH.keys, **hop})
+    arms = (PAIRS, both, pairs, Arm("+ both, single-hop, decoupled", {**both.keys, **decoupled}))
+    comparisons = (*against(PAIRS.name, arms, ALL), *against(pairs.name, arms[3:], ALL))
+    return Study("views", "Unpaired items without the cycle, and the decoupled loss", arms, ALL, comparisons)
 
 
 STUDIES = {
@@ -139,5 +152,6 @@ STUDIES = {
         _gaps("gaps", PAIRS, PAIRED_GAPS, (SAME_LEVELS,)),
         _gaps("gaps-unpaired", SOUNDS, UNPAIRED_GAPS),
         _unpaired(),
+        _views(),
     )
 }

@@ -49,7 +49,14 @@ def test_literal_is_what_the_paper_preset_has() -> None:
     paper = TrainingConfig().to_dict()
     for key, value in {**LITERAL_MEMORY, **LITERAL_UNPAIRED}.items():
         assert paper[key] == value, key
-    of_unpaired = {"second_view", "separate_windows", "separate_statistics", "crop_scale", "colour_jitter"}
+    of_unpaired = {
+        "first_view",
+        "second_view",
+        "separate_windows",
+        "separate_statistics",
+        "crop_scale",
+        "colour_jitter",
+    }
     when = {"unpaired_weight", "unpaired_ramp", "unpaired_until"}
     assert set(LITERAL_UNPAIRED) == of_unpaired | when
 
