@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
 from service.access.guard import HostGuard, KeyGuard
@@ -131,11 +131,26 @@ def _guarded(app: FastAPI, engines: Engines, access: Access, tracing: Tracing | 
 def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:
     @app.get(path, include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(file, media_type="text/html", headers=headers)
+        return _Page(file, media_type="text/html", headers=headers)
+
+
+class _Page(FileResponse):
+    """A page, which comes whole: what is wrong with a range would be said in plain text."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(_whole(scope), receive, send)
+
+
+def _whole(scope: Scope) -> Scope:
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
 
 
 class _PageFiles(StaticFiles):
-    """Scripts, styles and drawings of the pages, under the pages' policy."""
+    """Scripts, styles and drawings of the pages, under the pages' policy, each whole."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The file."""
+        await super().__call__(_whole(scope), receive, send)
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         """The file, or 304 where the browser has it."""

@@ -68,6 +68,13 @@ def test_nothing_else_is_served_there(http: httpx.Client, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/page.js"])
+@pytest.mark.parametrize("range", ["bytes=0-9", "bytes=", "bytes=999999999-", "x"])
+def test_pages_come_whole(http: httpx.Client, path: str, range: str) -> None:
+    answer = http.get(path, headers={"range": range})
+    assert (answer.status_code, answer.content) == (200, http.get(path).content)
+
+
 def test_modules_import_only_each_other(http: httpx.Client) -> None:
     seen, left = set(), ["page.js"]
     while left:
