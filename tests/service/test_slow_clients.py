@@ -218,12 +218,10 @@ def ask(place: tuple[str, int], *pieces: bytes) -> tuple[bytes, dict[str, Any]]:
     """What the service says to what is sent piece by piece, until it hangs up: its headers and its document."""
     with socket.create_connection(place) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
+        with contextlib.suppress(OSError):  # it may have said what it had to before all has come
             for piece in pieces:
                 connection.sendall(piece)
                 time.sleep(0.01)
-        except OSError:
-            pass  # it has said what it had to
         head, _, body = heard(connection).partition(b"\r\n\r\n")
     return head, json.loads(body)
 
