@@ -89,7 +89,7 @@ def soak(bundle: Path, folder: Path, seconds: float) -> dict[str, Any]:
         capacity = done(first) / brief
         _say(f"capacity {capacity:.1f}/s; now {OVERLOAD * capacity:.1f}/s for {seconds:.0f} s")
         before = service.sample()
-        with service.watched(min(2.0, seconds / 12)):
+        with service.watched(min(5.0, seconds / 12)):
             rate = OVERLOAD * capacity
             second = load(service.url, "--rate", rate, "--seconds", seconds, "--hostile", "--name", "second")
         third = load(service.url, *closed, "--name", "third")

@@ -55,6 +55,8 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
                 self._head += len(data) if before == "head" else 0
                 if self._head > limits.head_bytes:
                     self._refuse(_too_long(limits))
+                elif self._late is None:  # most heads come whole, and need no clock
+                    self._await_head()
             elif self._late is None and (self.cycle is None or self.cycle.response_complete):
                 self._await_head()  # what else comes is no request: empty lines, or the rest of one that was refused
 
@@ -78,8 +80,7 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
         # -- the parser's
 
         def on_message_begin(self) -> None:
-            self._at, self._head = "head", 0
-            self._await_head()
+            self._at, self._head, self._late = "head", 0, _cancelled(self._late)
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:

@@ -24,7 +24,7 @@ from service.pipeline.decoders import Decoders
 from service.pipeline.executor import NAME as MODEL
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
-from service.pipeline.lane import Lane
+from service.pipeline.lane import NICE, Lane
 from service.pipeline.metrics import Metrics
 from service.pipeline.stage import Stage, before_deadline
 from service.pipeline.ticket import Ticket, current
@@ -285,7 +285,7 @@ class Engine:
         tune(embedder, self.batchers, self.capacity.batch_size)
         if self._lanes > 1 and embedder.device.type == "cpu":
             options = (embedder.bundle, self._precision, embedder.batch_size, frozenset(embedder.frozen))
-            self._models = Workers("model", Lane, *options)
+            self._models = Workers("model", Lane, *options, nice=NICE)
             for _ in range(self._lanes):
                 self._models.start()
 

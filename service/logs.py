@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access.keys import PREFIX
@@ -30,7 +29,9 @@ Style = Literal["text", "json"]
 WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
 PATIENCE = 5.0  # seconds, for the last lines
 _SANE = re.compile(rf"(?!.*{PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")  # a key in the wrong header is not told on
+_ID = b"x-request-id"
 _IDS = ("request", "trace")  # by which lines find each other
+_UNTOLD = ("logThreads", "logProcesses", "logMultiprocessing")  # what no line tells need not be looked up for each
 
 _request: ContextVar[str] = ContextVar("request", default="")
 _log = logging.getLogger("bma.request")
@@ -54,7 +55,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sent = Headers(scope=scope).get("x-request-id", "")
+        sent = next((value.decode("latin-1") for name, value in scope["headers"] if name == _ID), "")
         id = sent if _SANE.fullmatch(sent) else f"{random.getrandbits(128):032x}"  # to be found by, not to be secret
         token = _request.set(id)
         begin = time.perf_counter()
@@ -70,7 +71,7 @@ class RequestLog:
             nonlocal status, went
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = id
+                message["headers"] = [*message.get("headers", ()), (_ID, id.encode())]
             went += len(message.get("body", b""))
             await send(message)
 
@@ -88,7 +89,9 @@ class RequestLog:
                     "bytes_out": went,
                     **({"key": key.name} if key is not None else {}),
                 }
-                _log.info("request", extra={"fields": fields})
+                # not by `info`, which walks the stack for who called it
+                line = _log.makeRecord(_log.name, logging.INFO, "", 0, "request", (), None, extra={"fields": fields})
+                _log.handle(line)
             _request.reset(token)
 
 
@@ -106,17 +109,21 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
     handler = _Waiting(waiting)
     listener = _Writer(waiting, writer)
     root, ours = logging.getLogger(), logging.getLogger("bma")
-    before = root.handlers[:], ours.level
+    before = root.handlers[:], ours.level, {name: getattr(logging, name) for name in _UNTOLD}
     root.handlers[:] = [handler]
     ours.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    for name in _UNTOLD:
+        setattr(logging, name, False)
     listener.start()
     try:
         yield
     finally:
         logging.captureWarnings(False)
-        root.handlers[:], level = before
+        root.handlers[:], level, told = before
         ours.setLevel(level)
+        for name, value in told.items():
+            setattr(logging, name, value)
         listener.stop()
 
 

@@ -100,7 +100,7 @@ class Problem(Exception):
     def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.headers = dict(headers or {})
-        self.detail = "".join(character if character.isprintable() else "?" for character in detail)
+        self.detail = detail if detail.isprintable() else "".join(c if c.isprintable() else "?" for c in detail)
         self.kind, self.extra = kind, extra
         self.status, self.title = KINDS[kind]
 

@@ -41,8 +41,7 @@ class Client:
         try:
             async with asyncio.timeout(self.deadline + PATIENCE):
                 reader, writer = await self._connection()
-                writer.write(self.head(method, path, len(body)))
-                writer.write(body)
+                writer.write(self.head(method, path, len(body)) + body)
                 status, keep = await answer(reader)
         except TimeoutError:
             status, keep = "silent", False

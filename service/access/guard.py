@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Collection
 
@@ -19,6 +20,7 @@ OPEN_BELOW = "/page/"
 READING = ("GET", "HEAD", "OPTIONS")
 CHANGING = ("/v1/items", "/v1/admin")  # and what is below them, by methods that do not read
 LONGEST = 256  # characters of a key that are looked at
+NAMES = 256  # by which the service was called lately, and whether they are its own
 
 
 class KeyGuard:
@@ -92,11 +94,12 @@ class HostGuard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self.app, self._hosts = app, {host.lower() for host in hosts}
+        self._is_ours = functools.lru_cache(NAMES)(self._knows)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
-        if host is None or self._is_ours(_without_port(host)):  # every browser names the host
+        host = next((value for name, value in scope.get("headers", ()) if name == b"host"), None)
+        if host is None or self._is_ours(host):  # every browser names the host
             await self.app(scope, receive, send)
             return
         problem = Problem(
@@ -104,7 +107,8 @@ class HostGuard:
         )
         await problem.response(scope["path"])(scope, receive, send)
 
-    def _is_ours(self, host: str) -> bool:
+    def _knows(self, named: bytes) -> bool:
+        host = _without_port(named.decode("latin-1"))
         if host == "localhost" or host in self._hosts:
             return True
         try:

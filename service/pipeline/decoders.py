@@ -21,6 +21,7 @@ from training.model.media.source import DamagedMedia
 from training.model.memory import Modality
 
 NAME = "decode"
+NICE = 5  # who answers goes first: all else waits for it
 TRIES = 2  # a process may also have been ended by something else than its file
 
 
@@ -37,7 +38,8 @@ class Decoders:
 
     def __init__(self, config: PreprocessConfig, limits: Limits, health: Health) -> None:
         self._rate, self._health = config.sample_rate, health
-        self._workers = Workers(NAME, Reader, config.image_size, config.sample_rate, limits.pixels, limits.seconds)
+        arguments = (config.image_size, config.sample_rate, limits.pixels, limits.seconds)
+        self._workers = Workers(NAME, Reader, *arguments, nice=NICE)
 
     def start(self) -> None:
         """Have one more ready, if that can be had now; else the first file that needs it asks for it again."""

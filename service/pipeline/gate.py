@@ -17,7 +17,7 @@ from service.problems import Problem
 
 CROWD = 8  # requests in the line, with the one that comes; of fewer nobody is refused, and nothing is learned: not all
 # cores may be at work. Where the wait seems too long this many are still let in, and teach it better.
-SHARE = 0.3  # of its time that a request is let wait: how long that will be is only a guess
+SHARE = 0.15  # of its time that a request is let wait: how long that will be is only a guess
 PROMPT = 1.0  # seconds after which a body that has not come is its client's to wait for, and not in the line
 NEWEST = 0.02  # weight of a request in what is learned
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
 from training.model.memory import Modality
 
-POLITE = 5  # niceness: who answers and decodes goes first, and so the next batch is full
+NICE = 10  # who answers and decodes goes first, and so the next batch is full
 
 
 class Lane:
@@ -27,7 +26,6 @@ class Lane:
     """
 
     def __init__(self, bundle: Bundle, precision: str, batch_size: int, frozen: Collection[Modality]) -> None:
-        os.nice(POLITE)
         set_threads(1)
         self._embedder = Embedder(bundle, "cpu", precision, batch_size)
         for modality in set(self._embedder.frozen).difference(frozen):

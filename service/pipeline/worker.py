@@ -9,17 +9,19 @@ import logging
 import multiprocessing
 import os
 import pickle
+import select
 import signal
+import socket
 import sys
 import threading
 import weakref
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from typing import Any
 
 log = logging.getLogger("bma.worker")
 
 END = 5.0  # seconds that a process has to end by itself
+SIZE = 8  # bytes in front of a message that say how many it has
 # Turns for which a core that has done its part of an operation looks for the next before it sleeps. libgomp's own
 # 300,000 are milliseconds, in which a file that is computed on all cores holds up the decoding of the next.
 SPIN = "10000"
@@ -52,20 +54,24 @@ class Worker:
         name: in logs.
         make: makes the object in the worker's process; pickled.
         arguments: its own.
+        nice: how far the process steps back for this one, and for others that have less.
     """
 
-    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any, nice: int = 0) -> None:
         self.name = name
-        # plain pickle: multiprocessing's own would lay tensors into shared memory, of which a container has little
-        work = pickle.dumps((make, arguments), protocol=pickle.HIGHEST_PROTOCOL)
-        with _starting:  # multiprocessing looks after its children without a lock
-            self._connection, theirs = _context.Pipe()
-            self._process = _context.Process(target=_work, args=(theirs,), name=name, daemon=True)
-            self._process.start()
-            theirs.close()
+        self._socket, theirs = socket.socketpair()
+        self._answer = select.poll()
+        self._answer.register(self._socket, select.POLLIN)
+        try:
+            with _starting, theirs:  # multiprocessing looks after its children without a lock
+                self._process = _context.Process(target=_work, args=(theirs,), name=name, daemon=True)
+                self._process.start()
+        except BaseException:
+            self._socket.close()
+            raise
         _living.add(self)
         with contextlib.suppress(OSError):  # the first call says so
-            self._connection.send_bytes(work)
+            _send(self._socket, (nice, make, arguments))
 
     def call(self, method: str, *arguments: Any, seconds: float | None = None) -> tuple[bool, Any]:
         """Call a method; whether it returned, and what it returned or raised.
@@ -80,12 +86,12 @@ class Worker:
             TimeoutError: it is still at work. It can't be called again, only closed.
         """
         try:
-            self._connection.send((method, arguments))
+            _send(self._socket, (method, arguments))
         except OSError as error:
             raise _WorkerGone(self._end()) from error
         try:
-            if self._connection.poll(seconds):
-                found: tuple[bool, Any] = self._connection.recv()
+            if self._answer.poll(None if seconds is None else 1000 * seconds):
+                found: tuple[bool, Any] = _receive(self._socket)
                 return found
         except (EOFError, OSError) as error:
             raise WorkerDied(self._end()) from error
@@ -93,7 +99,7 @@ class Worker:
 
     def close(self, now: bool = False) -> None:
         """Let the process end, after what it is doing unless `now`, and wait for it."""
-        self._connection.close()
+        self._socket.close()
         with _starting:
             if not now:
                 self._process.join(END)
@@ -112,11 +118,11 @@ class Workers:
     """As many workers of one kind as there are threads that call at once.
 
     Args:
-        name, make, arguments: of each, see `Worker`.
+        name, make, arguments, nice: of each, see `Worker`.
     """
 
-    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any) -> None:
-        self._new = lambda: Worker(name, make, *arguments)
+    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any, nice: int = 0) -> None:
+        self._new = lambda: Worker(name, make, *arguments, nice=nice)
         self._lock = threading.Lock()
         self._idle: list[Worker] = []  # the latest last: its caches are warm
         self._closed = False
@@ -184,24 +190,52 @@ def prepare() -> None:
         ensure_running()
 
 
-def _work(connection: Connection) -> None:
+def _work(connection: socket.socket) -> None:
     """What the process does, until the other end of its connection is closed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all of a group: the service says when
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
-        make, arguments = pickle.loads(connection.recv_bytes())
+        nice, make, arguments = _receive(connection)
+        os.nice(nice)
         made = make(*arguments)
         del arguments
         gc.freeze()
         while True:
-            method, arguments = connection.recv()
+            method, arguments = _receive(connection)
             try:
                 outcome = (True, getattr(made, method)(*arguments))
             except Exception as error:  # noqa: BLE001 - it is the caller's
                 outcome = (False, error)
             del arguments  # its memory is not kept until the next call
-            connection.send(outcome)
+            _send(connection, outcome)
             del outcome
+
+
+def _send(connection: socket.socket, message: Any) -> None:
+    """A message in one call of the system, as far as may be: in each a thread gives up Python and has to get it back.
+
+    Plain pickle: multiprocessing's own is slower, and would lay tensors into shared memory, of which a container has
+    little.
+    """
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    connection.sendall(b"".join((len(data).to_bytes(SIZE), data)))
+
+
+def _receive(connection: socket.socket) -> Any:
+    """What `_send` has sent. Raises EOFError where the other end is closed, and OSError."""
+    size = int.from_bytes(_read(connection, SIZE))
+    return pickle.loads(_read(connection, size))
+
+
+def _read(connection: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        count = connection.recv_into(view, 0, socket.MSG_WAITALL)
+        if not count:
+            raise EOFError
+        view = view[count:]
+    return data
 
 
 def _reason(code: int | None) -> str:

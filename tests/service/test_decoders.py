@@ -137,7 +137,7 @@ def test_where_no_process_can_be_started_it_is_no_fault_of_the_file(
     """As at a limit on processes; once there is room again, files are decoded."""
     decoders = Decoders(embedder.preprocessor.config, Limits(), health)
 
-    def none(*_: object) -> Any:
+    def none(*_: object, **__: object) -> Any:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     with monkeypatch.context() as full:

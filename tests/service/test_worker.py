@@ -33,6 +33,9 @@ class Desk:
     def pid(self) -> int:
         return os.getpid()
 
+    def niceness(self) -> int:
+        return os.nice(0)
+
     def echo(self, given: Any) -> Any:
         return given
 
@@ -83,6 +86,14 @@ def test_what_makes_the_object_is_sent_along() -> None:
     workers = Workers("desk", Desk, 40)
     try:
         assert workers.call("add", 2) == 42
+    finally:
+        workers.close()
+
+
+def test_it_steps_back_as_far_as_it_is_told() -> None:
+    workers = Workers("desk", Desk, nice=3)
+    try:
+        assert workers.call("niceness") == os.nice(0) + 3
     finally:
         workers.close()
 
