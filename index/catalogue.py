@@ -43,6 +43,10 @@ class NoSuchItem(CatalogueError):
     """An item that is not there, or not as it is asked for; `str()` names its id, and nothing of the catalogue's."""
 
 
+class ItemTooLarge(CatalogueError):
+    """An item of which more is told than a catalogue can hold; `str()` names its id, and nothing of the catalogue's."""
+
+
 class BadCursor(CatalogueError):
     """A cursor that is not one of this catalogue's; `str()` holds nothing of the catalogue's."""
 

@@ -129,8 +129,8 @@ class MilvusCatalogue:
         """As `Catalogue.put`: all of them or none, as far as Milvus lets that be, see the class.
 
         Raises:
-            ValueError: vectors of another shape, or not of unit length; content that is not here; an item that is
-                larger than Milvus takes. Nothing has changed.
+            ValueError: vectors of another shape, or not of unit length; content that is not here.
+            ItemTooLarge: more is told of an item than Milvus takes. Nothing has changed.
             CatalogueError: the server or the contents' folder does not take it.
         """
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -154,6 +154,7 @@ class MilvusCatalogue:
 
         Raises:
             NoSuchItem: one is not there.
+            ItemTooLarge: as of `put`.
             CatalogueError: the server does not take it.
         """
         with self._change([item.id for item in items]) as (before, change):

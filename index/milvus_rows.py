@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import ID, MODALITIES, Item, Modality
+from index.catalogue import ID, MODALITIES, Item, ItemTooLarge, Modality
 from index.filter import Filter
 from index.milvus_filter import among, expression, ranges_of, terms_of
 from index.milvus_wire import KNOWN, MOST, TERMS, TEXT, TEXTS, Row, Wire
@@ -28,7 +28,8 @@ def row_of(item: Item, vector: Any) -> Row:
     Tags and metadata are JSON as text, so that they come back to the last digit.
 
     Raises:
-        ValueError: it can't be written down, or is larger than Milvus takes.
+        ValueError: it can't be written down.
+        ItemTooLarge: more is told of it than Milvus takes.
     """
     row: Row = {
         "id": item.id,
@@ -49,11 +50,11 @@ def row_of(item: Item, vector: Any) -> Row:
         raise ValueError(f"item {item.id} must have a path or a content, and not both")
     for name in TEXTS:
         if len(row[name].encode()) > TEXT:
-            raise ValueError(f"the {name} of item {item.id} takes more than {TEXT} bytes, which is what Milvus holds")
+            raise ItemTooLarge(f"the {name} of item {item.id} takes more than {TEXT} bytes in Milvus; say less")
     if len(json.dumps(row["ranges"])) > TEXT:
-        raise ValueError(f"the texts in the metadata of item {item.id} are too long for Milvus; use less than 32 kB")
+        raise ItemTooLarge(f"the texts in the metadata of item {item.id} are too long for Milvus; use less than 32 kB")
     if len(row["terms"]) > TERMS:
-        raise ValueError(f"item {item.id} has {len(row['terms'])} tags and fields; Milvus holds {TERMS}")
+        raise ItemTooLarge(f"item {item.id} has {len(row['terms'])} tags and fields; Milvus holds {TERMS}; give fewer")
     return row
 
 

@@ -83,6 +83,7 @@ def create_app(engines: Engines, access: Access | None = None, tracing: Tracing 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a path that is not there is a 404, which says where all are
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its own, which tell paths and query strings
     )
     app.state.engines, app.state.origins = engines, access.origins

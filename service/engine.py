@@ -11,7 +11,16 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from index.catalogue import Catalogue, CatalogueError, Hit, NoSuchItem, NotWritable, Refused, Unreachable
+from index.catalogue import (
+    Catalogue,
+    CatalogueError,
+    Hit,
+    ItemTooLarge,
+    NoSuchItem,
+    NotWritable,
+    Refused,
+    Unreachable,
+)
 from index.content import content_hash
 from index.filter import Filter
 from index.threads import search_alone
@@ -213,13 +222,14 @@ class Engine:
             Problem: the catalogue may only be read, has no room, or others wait already; nothing has changed.
             Unreachable, Refused: its server has failed; a part of what is several requests to it may be done.
             NoSuchItem: it was deleted just now.
+            ItemTooLarge: more is told of it than the catalogue can hold.
         """
         try:
             return await self._writer.run(function, *arguments, finish=True)
         except NotWritable as error:
             log.error("a change was refused: %s", error)
             raise read_only() from None
-        except (Unreachable, Refused, NoSuchItem):  # not for want of room
+        except (Unreachable, Refused, NoSuchItem, ItemTooLarge):  # not for want of room
             raise
         except CatalogueError as error:
             log.error("a change has failed: %s", error)

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from index.catalogue import CatalogueError, FileGone, NoSuchItem, Unreachable
+from index.catalogue import CatalogueError, FileGone, ItemTooLarge, NoSuchItem, Unreachable
 from training.model.media.source import (
     DamagedMedia,
     EmptyMedia,
@@ -77,6 +77,13 @@ _MEDIA_KINDS: dict[type[MediaError], str] = {
     UnsupportedMedia: "unsupported-media",
     MediaTooLarge: "media-too-large",
     MissingMedia: "content-gone",
+}
+
+# these name an item and nothing of the catalogue's
+_CATALOGUE_KINDS: dict[type[CatalogueError], str] = {
+    FileGone: "content-gone",
+    NoSuchItem: "no-such-item",
+    ItemTooLarge: "invalid-request",
 }
 
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -153,9 +160,10 @@ def media_problem(error: MediaError) -> Problem:
 
 def catalogue_problem(error: CatalogueError) -> Problem:
     """What is told of a catalogue that fails, as a problem; what it says of itself (where it lies) goes to the log."""
-    if isinstance(error, FileGone | NoSuchItem):
-        said = _sentence(str(error))
-        return Problem("content-gone" if isinstance(error, FileGone) else "no-such-item", said[:1].upper() + said[1:])
+    for told, kind in _CATALOGUE_KINDS.items():
+        if isinstance(error, told):
+            said = _sentence(str(error))
+            return Problem(kind, said[:1].upper() + said[1:])
     log.error("the catalogue has failed: %s", error)
     if isinstance(error, Unreachable):
         return Problem(

@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from index.catalogue import MODALITIES, CatalogueError, FileGone, Item, Modality, NotWritable, Refused, Unreachable
+from index.catalogue import (
+    MODALITIES,
+    CatalogueError,
+    FileGone,
+    Item,
+    ItemTooLarge,
+    Modality,
+    NotWritable,
+    Refused,
+    Unreachable,
+)
 from index.content import content_hash
 from index.milvus import MilvusCatalogue
 from index.milvus_address import Address, is_milvus
@@ -172,15 +182,15 @@ def test_contents_that_no_item_has_are_collected_once_they_are_old(milvus_addres
 def test_items_that_milvus_can_not_hold_are_refused_whole(milvus_address: Callable[..., Address]) -> None:
     catalogue = MilvusCatalogue.create(milvus_address(), "f", D)
     for bad, says in (
-        (item("b", label="é" * 40_000), "the label of item b takes more than 65535 bytes"),
+        (item("b", label="é" * 40_000), "the label of item b takes more than 65535 bytes in Milvus; say less"),
         (
             Item("b", "image", "a", "i", tags=tuple(map(str, range(5000)))),
-            "has 5002 tags and fields; Milvus holds 4096",
+            "has 5002 tags and fields; Milvus holds 4096; give fewer",
         ),
         (Item("b", "image", "a", "i", metadata={"x": "y" * 40_000}), "are too long for Milvus; use less than 32 kB"),
         (Item("b", "image", "", "i"), "must have a path or a content"),
     ):
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ItemTooLarge if bad.path else ValueError, match=says):
             catalogue.put([item("a"), bad], unit(2))
     assert ids(catalogue) == []
     large = [Item(f"i{n}", "image", "a", "i", metadata={"x": "y" * 30_000}) for n in range(120)]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import service.engine
-from index.catalogue import CatalogueError, Item, NoSuchItem, Refused, Unreachable
+from index.catalogue import CatalogueError, Item, ItemTooLarge, NoSuchItem, Refused, Unreachable
 from index.local import LocalCatalogue
 from service.explaining import vectors_of
 from service.problems import AGAIN
@@ -132,6 +132,20 @@ def test_whatever_else_is_wrong_with_a_catalogue_is_no_404(
     for answer in every_change(client, images[1]):
         assert answer.status_code == 507
         assert "secret" not in answer.text
+
+
+def test_an_item_of_which_too_much_is_told_is_a_422_that_says_so(
+    client: httpx.Client, away: Away, images: list[bytes]
+) -> None:
+    away.failure = ItemTooLarge("the tags of item b take more than 65535 bytes; say less")
+    away.only = ("put", "update")
+    for answer in (
+        client.post("/v1/items", files={"image": images[1]}),
+        client.put("/v1/items/there", files={"image": images[1]}),
+        client.put("/v1/items/there", data={"label": "x"}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:bma:problem:invalid-request")
+        assert answer.json()["detail"] == "The tags of item b take more than 65535 bytes; say less."
 
 
 def test_an_item_that_goes_while_it_is_changed_is_a_404(client: httpx.Client, away: Away) -> None:

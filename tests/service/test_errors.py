@@ -201,6 +201,7 @@ def test_too_many_files_are_counted(http: httpx.Client) -> None:
 def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert "/docs lists every path" in problem(http.get("/v1/nothing"), 404, "not-found")
     problem(http.get("/v1/items/a%2f..%2fb"), 404, "not-found")
+    problem(http.get("/v1/items/"), 404, "not-found")  # and no redirect
     answer = http.get("/v1/embed")
     assert "use POST" in problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "POST"

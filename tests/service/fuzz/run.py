@@ -25,7 +25,7 @@ CONNECTIONS = 4
 LONGEST = 60.0  # seconds without an answer: it hangs
 GOOD = 25  # a good file after so many broken ones on a connection
 WARM = 0.1  # of the requests, after which memory is looked at for the first time
-ODD_ANSWERS = {206, 304, 307, 403, 405, 416, 421, 431, 504}  # to what is asked oddly, besides
+ODD_ANSWERS = {206, 304, 403, 405, 416, 421, 431, 504}  # to what is asked oddly, besides
 ANSWERS = {200, 201, 204, 400, 404, 409, 413, 415, 422}
 
 
