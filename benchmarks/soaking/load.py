@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.soaking.client import PATIENCE, Client, answer
+from benchmarks.soaking.client import PATIENCE, Client
 from benchmarks.soaking.forms import Files
 from benchmarks.soaking.shelf import Shelf
 
@@ -118,10 +118,10 @@ class Load:
         data = self.client.head("POST", "/v1/embed", len(body)) + body
         cut = len(data) if self.chance.random() < 0.5 else self.chance.randrange(len(data))
         try:
-            _, writer = await self.client.open()
-            writer.write(data[:cut])
+            transport = (await self.client.open()).transport
+            transport.write(data[:cut])
             await asyncio.sleep(self.chance.random() / 5)
-            writer.transport.abort() if self.chance.random() < 0.5 else writer.close()
+            transport.abort() if self.chance.random() < 0.5 else transport.close()
             self._heard("hang up", "gone")
         except OSError:
             self._heard("hang up", "refused")
@@ -130,33 +130,34 @@ class Load:
         if self.chance.random() < 0.8:
             self._heard("rubbish", await self.client.ask(self.files.rubbish(self.chance)))
             return
-        with contextlib.suppress(OSError, EOFError, TimeoutError):  # not even HTTP
-            reader, writer = await self.client.open()
-            writer.write(self.chance.randbytes(1000) + b"\r\n\r\n")
+        with contextlib.suppress(OSError, TimeoutError):  # not even HTTP
+            connection = await self.client.open()
+            answer = connection.answered()
+            connection.transport.write(self.chance.randbytes(1000) + b"\r\n\r\n")
             async with asyncio.timeout(PATIENCE):
-                self._heard("noise", (await answer(reader))[0])
-            writer.close()
+                self._heard("noise", await answer)
+            connection.transport.close()
 
     async def _slow(self, within_head: bool) -> None:
         """A byte a second until the service has had enough, again and again."""
         body = self.files.embed[0]
         head = self.client.head("POST", "/v1/embed", len(body))
         while True:
-            with contextlib.suppress(OSError, EOFError):
-                reader, writer = await self.client.open()
-                heard = asyncio.create_task(answer(reader))
+            with contextlib.suppress(OSError):
+                connection = await self.client.open()
+                answer = connection.answered()
                 try:
                     if not within_head:
-                        writer.write(head)
+                        connection.transport.write(head)
                     for byte in head if within_head else body:
-                        writer.write(bytes([byte]))
-                        await asyncio.wait([heard], timeout=1.0)
-                        if heard.done():
+                        connection.transport.write(bytes([byte]))
+                        await asyncio.wait([answer], timeout=1.0)
+                        if answer.done():
                             break
-                    self._heard("slow", heard.result()[0])
+                    self._heard("slow", await answer)
                 finally:
-                    heard.cancel()
-                    writer.close()
+                    answer.cancel()
+                    connection.transport.close()
             await asyncio.sleep(0.1)
 
     def _heard(self, kind: str, status: str) -> None:
