@@ -38,7 +38,7 @@ import wave
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -254,9 +254,10 @@ def going(server: tuple[str, int]) -> Iterator[str]:
 
 def send(process: int, number: signal.Signals) -> None:
     """A signal to a process and to all that it started, whose groups may be others (those of BentoML's workers are)."""
-    started = [
-        int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()
-    ]
+    started: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # a thread that has just ended
+            started += map(int, path.read_text().split())
     os.kill(process, number)
     for child in started:
         send(child, number)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
@@ -19,6 +19,7 @@ from service.access.guard import HostGuard, KeyGuard
 from service.access.policy import Access
 from service.access.rate import Rates
 from service.api import admin, changes, embeddings, items, labels, queries, searches, status
+from service.api.names import check_names
 from service.describe import describe_guards
 from service.engines import Engines, Leases, ReloadError
 from service.hangup import reload_on_hangup
@@ -88,7 +89,9 @@ def create_app(engines: Engines, access: Access | None = None, tracing: Tracing 
     )
     app.state.engines, app.state.origins = engines, access.origins
     problems.install(app)
-    for part in (queries, searches, embeddings, items, labels, changes, status, admin):
+    for part in (queries, searches, items, labels, changes):
+        app.include_router(part.router, dependencies=[Depends(check_names)])
+    for part in (embeddings, status, admin):
         app.include_router(part.router)
     _serve_page(app, "/", PAGE / "index.html", _PAGE_POLICY)
     _serve_page(app, "/docs", PAGE / "docs.html", _DOCS_POLICY)

@@ -53,7 +53,9 @@ class AsyncClient(Asker):
     ) -> None:
         super().__init__(url, api_key, timeout, retries)
         with self._told():
-            self._http = httpx.AsyncClient(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
+            self._http = httpx.AsyncClient(
+                base_url=self._url, timeout=timeout, transport=transport, headers=self._headers
+            )
 
     search_images = awaited(Client.search_images)
     search_sounds = awaited(Client.search_sounds)

@@ -51,7 +51,7 @@ class Client(Asker):
     ) -> None:
         super().__init__(url, api_key, timeout, retries)
         with self._told():
-            self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport, headers=self._headers)
+            self._http = httpx.Client(base_url=self._url, timeout=timeout, transport=transport, headers=self._headers)
 
     def search_images(
         self,

@@ -31,6 +31,7 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_FORM = "Body_"  # how FastAPI calls what a form holds
 _DEADLINE = {
     "name": "X-Deadline-Ms",
     "in": "header",
@@ -50,6 +51,9 @@ def describe_guards(app: FastAPI) -> None:
             return app.openapi_schema
         document = plain()
         document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+        for name, schema in document["components"].get("schemas", {}).items():
+            if name.startswith(_FORM):
+                schema["additionalProperties"] = False  # see `service.api.names`
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _describe(path, method.upper(), operation)

@@ -23,7 +23,7 @@ from training.model.bundle import MODALITIES
 from training.model.draft import replaced_file
 from training.model.embedder import Embedder
 from training.run import train
-from training.run_folder import RunError, RunFolder
+from training.run_folder import RunError, RunFolder, RunInUse
 from training.scoreboard import describe_scores
 
 
@@ -72,7 +72,7 @@ class Project(ABC):
         try:
             train(data, self.out, config, self.device, resume=begun, how_to_resume="the same command")
         except RunError as error:
-            if not begun:
+            if not begun or isinstance(error, RunInUse):
                 raise
             if _read(run.config).get("data_fingerprint") == data.fingerprint:
                 raise ProjectError(f"{error}; or delete {self.out} to begin anew") from None

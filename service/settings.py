@@ -141,7 +141,8 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None, sets: Sequ
     except SettingsError as error:
         raise BadSettings(f"the environment's settings can't be read ({' '.join(str(error).split())})") from None
     except ValidationError as error:
-        raise BadSettings("; ".join(_sentence(found) for found in error.errors(include_url=False))) from None
+        errors = error.errors(include_url=False)
+        raise BadSettings("; ".join(_from(found, given, file) + _sentence(found) for found in errors)) from None
     if settings.keys is None and settings.rate is not None:
         raise BadSettings("setting rate is of each key, and there are no keys; say --keys FILE, or leave it out")
     if settings.rate is None and "burst" in settings.model_fields_set:
@@ -226,9 +227,30 @@ def _nearest(key: str) -> str | None:
     return next(iter(difflib.get_close_matches(key, known(), 1)), None)
 
 
+def _from(error: Any, given: Mapping[str, Any], file: Path | None) -> str:
+    """Where a setting was made that pydantic complains of: a variable or the file; a flag is where one looks first."""
+    place: Any = given
+    for part in _path(error):
+        if not isinstance(place, Mapping) or part not in place:
+            break
+        place = place[part]
+    else:
+        return ""
+    set_ones = {name.upper() for name, value in os.environ.items() if value}
+    for depth in range(len(_path(error)), 0, -1):  # a table may be one variable, in JSON
+        variable = PREFIX + NESTED.join(_path(error)[:depth]).upper()
+        if variable in set_ones:
+            return f"{variable}: "
+    return f"{file}: " if file else ""
+
+
+def _path(error: Any) -> list[str]:
+    return [part for part in error["loc"] if isinstance(part, str)]
+
+
 def _sentence(error: Any) -> str:
     """One of pydantic's complaints, by the setting's name and in our words."""
-    name = ".".join(part for part in error["loc"] if isinstance(part, str))
+    name = ".".join(_path(error))
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         near = _nearest(name)
         remedy = f"did you mean {near}?" if near else "docs/serving.md lists all"

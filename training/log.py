@@ -121,8 +121,9 @@ class MetricsLog:
                     self.diverged = step, self.last["loss"]
                 records.append({"step": step, **self.last, **plain, **speed})
             self._write(records)
+            told = f"loss {self.last['loss']:.3f}, {speed['samples_per_second']:.0f} samples/s"
+            self.bar.set_postfix_str(told, refresh=False)
             self.bar.update(steps)
-            self.bar.set_postfix_str(f"loss {self.last['loss']:.3f}, {speed['samples_per_second']:.0f} samples/s")
         return self.last
 
     def __enter__(self) -> MetricsLog:

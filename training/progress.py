@@ -1,15 +1,16 @@
-"""Progress bars: shown on a terminal, silent elsewhere."""
+"""Progress: a bar on a terminal, elsewhere a line a minute."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+PAUSE = 60.0  # seconds between lines where there is no terminal
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "file") -> Iterator[T]:
@@ -18,12 +19,33 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 
 
 def bar(what: str, total: int | None, unit: str, items: Iterable[Any] | None = None, shown: bool = True) -> tqdm:
-    """A bar on stderr, disabled where stderr is not a terminal."""
-    disable = not (shown and sys.stderr.isatty())
-    # a terminal that does not know how wide it is gets 80 x 24: of 0 the bar would show nothing
-    width = (
-        {"dynamic_ncols": True}
-        if disable or os.get_terminal_size(sys.stderr.fileno()).columns
-        else {"ncols": 80, "nrows": 24}
-    )
-    return tqdm(items, desc=what, total=total, unit=f" {unit}", disable=disable, leave=False, **width)
+    """A bar on stderr; where that is no terminal, a line now and then of what takes longer than a minute."""
+    how: dict[str, Any]
+    if not shown:
+        how = {"disable": True}
+    elif not sys.stderr.isatty():
+        how = {"file": _Lines(sys.stderr), "ncols": 0, "delay": PAUSE, "mininterval": PAUSE, "miniters": 1}
+    elif os.get_terminal_size(sys.stderr.fileno()).columns:
+        how = {"dynamic_ncols": True}
+    else:  # a terminal that does not know how wide it is: of 0 the bar would show nothing
+        how = {"ncols": 80, "nrows": 24}
+    return _Bar(items, desc=what, total=total, unit=f" {unit}", leave=False, **how)
+
+
+class _Bar(tqdm):
+    monitor_interval = 0  # no thread that looks whether it should be drawn anew
+
+
+class _Lines:
+    """A bar's states, a line each."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """A line, but of nothing none: what clears a bar."""
+        if text := text.strip():
+            self._stream.write(f"{text}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()

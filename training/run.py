@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import platform
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,7 @@ def train(
 
     Raises:
         RunError: the folder holds another run, the loss is not a number, or the bundle can't be written.
+        RunInUse: another process trains in the folder.
         DataError: the data can't train this configuration.
         CheckpointError: a checkpoint can't be written or read.
         LogError: metrics.jsonl can't be written, or TensorBoard is asked for and not installed.
@@ -90,9 +91,10 @@ def train(
         try:
             # refuses data that can't train this, before anything is on disk
             feeder = Feeder(data, config, ranks.device, ranks)
-            if not begun and ranks.leads:
-                folder.claim(config, data)
-            with torch.random.fork_rng(devices=[ranks.device] if ranks.device.type == "cuda" else []):
+            devices = [ranks.device] if ranks.device.type == "cuda" else []
+            with folder.alone() if ranks.leads else nullcontext(), torch.random.fork_rng(devices=devices):
+                if ranks.leads and not begun and not folder.is_begun(config, data, resume):  # nor by another meanwhile
+                    folder.claim(config, data)
                 loop = _Loop(data, feeder, folder, config, ranks)
                 with stop.noted():
                     loop.run(stop, folder.board if board else None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,10 @@ _BESIDE = ("data_fingerprint", "data")  # keys of config.json that are not the c
 
 class RunError(ValueError):
     """A run that can't start or go on; `str()` is one sentence with the remedy."""
+
+
+class RunInUse(RunError):
+    """Another process trains in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,33 @@ class RunFolder:
             )
         return begun
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else trains in the folder meanwhile, as far as its file system has locks.
+
+        Raises:
+            RunInUse: another process does.
+            RunError: it can't be written.
+        """
+        folder = self.checkpoints(1).folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            with suppress(OSError):  # a file system without locks
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise RunInUse(
+                        f"another process trains in {self.path}; "
+                        "wait for it or end it, or name another folder with --out"
+                    ) from None
+            yield
+        finally:
+            os.close(lock)
+
     def claim(self, config: TrainingConfig, data: PackedData) -> None:
         """Make the folder and write config.json; a checkpoint of step 0 that is there is another start's, and goes.
 
@@ -108,7 +143,7 @@ class RunFolder:
             with replaced_file(self.config) as draft:
                 draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.path} can't be written ({error.strerror}); name another folder with --out") from None
+            raise self._unwritable(error) from None
 
     def read_config(self) -> TrainingConfig:
         """The configuration that the run was started with; keys that its version did not know have their defaults.
@@ -145,6 +180,9 @@ class RunFolder:
         }
         content = {"step": step, "what": what, "rows": items}
         self.diverged.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(f"{self.path} can't be written ({error.strerror}); name another folder with --out")
 
 
 def resume_command(program: list[str], source: str, out: Path, device: str = "auto") -> str:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access import keys as known
-from service.access.keys import Key, Keys
+from service.access.keys import Keys
 from service.access.rate import Rates
 from service.problems import Problem
 
@@ -43,13 +43,13 @@ class KeyGuard:
             await self.app(scope, receive, send)
             return
         try:
-            scope.setdefault("state", {})["key"] = self._admit(scope)
+            self._admit(scope)
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> Key:
+    def _admit(self, scope: Scope) -> None:
         secret = _sent(Headers(scope=scope))
         if not secret:
             raise Problem(
@@ -62,6 +62,7 @@ class KeyGuard:
             raise Problem(
                 "wrong-key", "The API key is not known here; ask for another.", headers=_challenge("invalid_token")
             )
+        scope.setdefault("state", {})["key"] = key  # also where it does not allow this: the log tells whose it is
         wait = self._rates.take(key.name)
         if wait:
             raise Problem(
@@ -78,7 +79,6 @@ class KeyGuard:
                 f"This key may only read; this takes one of scope '{needed}'.",
                 headers=_challenge("insufficient_scope", needed),
             )
-        return key
 
 
 class HostGuard:

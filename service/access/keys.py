@@ -129,7 +129,7 @@ def _read(file: Path) -> list[Key]:
     except OSError as error:
         raise KeysError(f"{file} can't be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
-        raise KeysError(f"{file} is not a keys file; 'bma keys add NAME --scope read --out FILE' makes one") from None
+        raise KeysError(f"{file} is not a keys file; move it away, or name another") from None
     for key in keys:
         texts = all(isinstance(text, str) for text in (key.name, key.hash, key.created))
         if not texts or key.scope not in SCOPES or not _NAME.fullmatch(key.name) or not _HASH.fullmatch(key.hash):

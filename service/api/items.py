@@ -214,4 +214,6 @@ async def _find(engine: Engine, id: str) -> Item:
 
 def no_such_item(id: str) -> Problem:
     """What is said of an id that no item has."""
-    return Problem("no-such-item", f"There is no item '{id[:140]}'; ids come with search results.")
+    return Problem(
+        "no-such-item", f"There is no item '{id[:140]}'; ids come with search results, and PUT with a file makes one."
+    )

@@ -21,7 +21,8 @@ class Asker:
     """What both clients know: the address, the key, and when to ask again."""
 
     def __init__(self, url: str, api_key: str | None, timeout: float, retries: int) -> None:
-        self._url, self._timeout = url, timeout
+        self._url = url.rstrip("/").removesuffix("/v1")  # which clients of OpenAI's are given
+        self._timeout = timeout
         self._retries = Retries(times=retries)
         self._headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
 

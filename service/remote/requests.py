@@ -189,8 +189,12 @@ def _several(values: Any) -> list[Any]:
     return [values] if isinstance(values, str | Path | bytes) or hasattr(values, "read") else list(values)
 
 
+def _files(values: Any) -> list[Any]:
+    return _several(values) if hasattr(values, "__iter__") else [values]  # of what is no file `_part` says so
+
+
 def _parts(image: Files, sound: Files) -> list[tuple[str, tuple[str, bytes]]]:
-    return [("image", _part(file)) for file in _several(image)] + [("sound", _part(file)) for file in _several(sound)]
+    return [("image", _part(file)) for file in _files(image)] + [("sound", _part(file)) for file in _files(sound)]
 
 
 def _part(file: File) -> tuple[str, bytes]:
@@ -199,6 +203,8 @@ def _part(file: File) -> tuple[str, bytes]:
     if isinstance(file, str | Path):
         path = Path(file)
         return path.name, path.read_bytes()
+    if not hasattr(file, "read"):
+        raise TypeError(f"a file is a path, bytes, or open for reading bytes, not {type(file).__name__}")
     name = getattr(file, "name", None)
     data = file.read()
     if not isinstance(data, bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -171,6 +172,19 @@ def test_a_key_asks_so_often_and_others_are_not_held_up(guarded: Guarded, secret
         assert client.get("/v1/models", headers=bearer(read)).json()["error"]["type"] == "rate_limit_error"
         assert client.get("/v1/key", headers=bearer(write)).status_code == 200
         assert client.get("/healthz").status_code == 200
+
+
+def test_whose_request_is_refused_is_in_the_log(
+    guarded: Guarded, secrets: tuple[Path, str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    file, read, _ = secrets
+    caplog.set_level(logging.INFO, "bma.request")
+    with guarded(Access(read_keys(file), rate=0.001, burst=2)) as client:
+        for path, status in (("/v1/admin/reload", 403), ("/v1/embed", 422), ("/v1/embed", 429)):
+            assert client.post(path, headers=bearer(read)).status_code == status
+    fields = [vars(record)["fields"] for record in caplog.records if record.name == "bma.request"]
+    assert [line["status"] for line in fields] == [403, 422, 429]
+    assert len({line["key"] for line in fields}) == 1
 
 
 def test_a_bucket_fills_at_its_rate_and_no_further() -> None:

@@ -221,6 +221,15 @@ def test_files_are_paths_bytes_or_open_files(client: Client, demo_folder: Path) 
     assert results[0].z == pytest.approx(results[1].z, abs=1e-3)
     with pytest.raises(TypeError, match="mode 'rb'"):
         client.embed(image=io.StringIO("text"))  # type: ignore[arg-type]
+    for wrong in (3, [3]):
+        with pytest.raises(TypeError, match="a file is a path, bytes, or open for reading bytes, not int"):
+            client.embed(image=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("end", ["/", "/v1", "/v1/"])
+def test_an_address_may_be_that_of_openai_s_client(service_url: str, end: str) -> None:
+    with Client(service_url + end) as client:
+        assert client.model()["name"]
 
 
 def test_the_async_client_asks_the_same(service_url: str, shelf: httpx.Client, demo_folder: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_request_without_a_usable_field_says_which_to_send(
     http: httpx.Client, jpeg: bytes, wav: bytes, path: str
 ) -> None:
     options: dict[str, Any]
-    for options in ({}, {"json": {"image": "x"}}, {"files": {"picture": ("a.jpg", jpeg)}}, {"content": jpeg}):
+    for options in ({}, {"json": {"image": "x"}}, {"content": jpeg}):
         detail = problem(http.post(path, **options), 422, "no-file")
         assert "'image' or 'sound'" in detail
     both = {"image": ("a.jpg", jpeg), "sound": ("a.wav", wav)}
@@ -206,6 +206,37 @@ def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert "use POST" in problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "POST"
     assert "use GET" in problem(http.delete("/healthz"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("POST /v1/classify?lables=boat", "query parameter 'lables' here; perhaps 'labels' is meant."),
+        ("POST /v1/search/images?k=1&explian=true", "query parameter 'explian' here; perhaps 'explain' is meant."),
+        ("POST /v1/embed?%00zz=1", "query parameter '?zz' here; it takes 'include', 'encoding', 'windows'."),
+        ("GET /v1/items?tag=sea", "query parameter 'tag' here; it takes 'filter', 'limit', 'cursor'."),
+        ("GET /v1/items/test-0000:image?x", "query parameter 'x' here; leave it out."),
+    ],
+)
+def test_a_name_that_a_path_does_not_have_is_told(
+    http: httpx.Client, images: list[bytes], asked: str, told: str
+) -> None:
+    method, path = asked.split()
+    answer = http.request(method, path, files={"image": images[0]} if method == "POST" else None)
+    assert problem(answer, 422, "invalid-request") == f"There is no {told}"
+
+
+def test_a_field_that_a_path_does_not_have_is_told_and_nothing_added(shelf: httpx.Client, images: list[bytes]) -> None:
+    answer = shelf.post("/v1/items", files={"image": images[0]}, data={"lable": "boat"})
+    assert problem(answer, 422, "invalid-request") == "There is no form field 'lable' here; perhaps 'label' is meant."
+    assert shelf.get("/v1/items").json()["items"] == []
+    answer = shelf.post("/v1/embed", files={"file": images[0]})
+    assert problem(answer, 422, "invalid-request") == "There is no form field 'file' here; it takes 'image', 'sound'."
+
+
+def test_a_cursor_of_nobody_says_where_there_are_some(http: httpx.Client) -> None:
+    told = problem(http.get("/v1/items?cursor=bad"), 422, "invalid-request")
+    assert told == "query 'cursor': takes the one of the answer before, or is left out."
 
 
 @pytest.mark.parametrize(

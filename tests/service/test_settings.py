@@ -91,8 +91,9 @@ def test_what_makes_no_sense_is_one_sentence(text: str, words: str) -> None:
 def test_the_file_and_the_environment_are_held_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "bma.toml"
     file.write_text("[limits]\nfles = 3\n")
-    with pytest.raises(BadSettings, match=r"no setting 'limits\.fles'; did you mean limits\.files\?"):
+    with pytest.raises(BadSettings) as caught:
         load_settings({}, file)
+    assert str(caught.value) == f"{file}: there is no setting 'limits.fles'; did you mean limits.files?"
     file.write_text("limits = 3 = 4")
     with pytest.raises(BadSettings, match=r"bma\.toml is not TOML"):
         load_settings({}, file)
@@ -102,8 +103,14 @@ def test_the_file_and_the_environment_are_held_to_the_same(tmp_path: Path, monke
     with pytest.raises(BadSettings, match="can't be read"):
         load_settings({}, tmp_path)
     monkeypatch.setenv("BMA_LIMITS__FLES", "3")
-    with pytest.raises(BadSettings, match=r"no setting 'limits\.fles'"):
+    with pytest.raises(BadSettings, match=r"^BMA_LIMITS__FLES: there is no setting 'limits\.fles'"):
         load_settings({})
+    monkeypatch.delenv("BMA_LIMITS__FLES")
+    monkeypatch.setenv("bma_port", "x")
+    with pytest.raises(BadSettings, match=r"^BMA_PORT: setting port must be a whole number, not 'x'"):
+        load_settings({})
+    with pytest.raises(BadSettings, match=r"^setting port must be a whole number, not 'y'"):
+        load_settings({}, None, ["port=y"])
 
 
 @pytest.mark.parametrize(

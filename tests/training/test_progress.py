@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, and none elsewhere."""
+"""Progress bars on a terminal, and elsewhere lines."""
 
 import fcntl
 import os
@@ -28,7 +28,25 @@ def test_a_bar_is_shown_even_where_the_terminals_width_is_not_known(columns: int
     assert "0/3" in shown
 
 
-def test_there_is_none_elsewhere() -> None:
+def shown(code: str) -> list[str]:
     root = Path(__file__).parent.parent.parent
-    done = subprocess.run([sys.executable, "-c", CODE], cwd=root, capture_output=True, check=True, timeout=60)
-    assert done.stderr == b""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True, timeout=60, text=True
+    )
+    return done.stderr.splitlines()
+
+
+def test_elsewhere_nothing_is_said_of_what_is_soon_done() -> None:
+    assert shown(CODE) == []
+
+
+def test_elsewhere_what_takes_long_has_a_line_now_and_then() -> None:
+    code = """
+import time, training.progress as progress
+progress.PAUSE = 0.2
+for _ in progress.track(range(1000), "counting", 1000):
+    time.sleep(0.001)
+"""
+    lines = shown(code)
+    assert 1 <= len(lines) <= 20
+    assert all(line.startswith("counting:") and "/1000 [" in line for line in lines)

@@ -115,6 +115,23 @@ def test_ctrl_c_and_sigterm_leave_a_checkpoint_and_say_how_to_go_on(
     assert (out / "model" / "config.json").is_file()
 
 
+def test_a_folder_in_which_another_process_trains_is_left_to_it(
+    start: Start, tiny_data: PackedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    process = start()
+    process.send_signal(signal.SIGSTOP)
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    assert resume(tiny_data.folder, out) == 1
+    assert capsys.readouterr().err == (
+        f"bma: another process trains in {out}; wait for it or end it, or name another folder with --out\n"
+    )
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+    process.kill()
+    process.wait(timeout=60)
+    assert resume(tiny_data.folder, out) == 0
+
+
 def test_a_killed_run_resumes_to_the_same_metrics(
     start: Start, tiny_data: PackedData, tmp_path: Path, expected: list[dict[str, Any]]
 ) -> None:

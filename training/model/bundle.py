@@ -154,6 +154,10 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
     if (file.parent / "model" / file.name).is_file():
         raise BundleError(f"{file.parent} is a run, not a bundle; the bundle is {file.parent / 'model'}")
+    if isinstance(config, dict) and "data_fingerprint" in config:
+        raise BundleError(
+            f"{file.parent} is a run that is not finished; the bundle will be {file.parent / 'model'}, once it is"
+        )
     if not isinstance(config, dict) or config.get("schema") not in (1, SCHEMA):
         schema = config.get("schema") if isinstance(config, dict) else None
         raise BundleError(

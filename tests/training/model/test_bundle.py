@@ -253,6 +253,13 @@ def test_a_runs_folder_says_where_its_bundle_is(saved: Path) -> None:
     load_bundle(run / "model")
 
 
+def test_a_run_that_is_not_finished_is_told_from_a_bundle_of_another_version(tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text('{"preset": "small", "data_fingerprint": "f"}')
+    assert refusal(tmp_path) == (
+        f"{tmp_path} is a run that is not finished; the bundle will be {tmp_path / 'model'}, once it is"
+    )
+
+
 @pytest.mark.parametrize("text", ["[]", "3", '"schema"', "null"])
 def test_a_configuration_that_is_no_object_is_refused(saved: Path, text: str) -> None:
     (saved / CONFIG).write_text(text)
