@@ -156,7 +156,7 @@ def _open(index: Path | str, read_only: bool, tuning: Tuning | None) -> Catalogu
     try:
         return open_catalogue(index, writable=True, tuning=tuning)
     except InUse as error:
-        raise ServeError(f"{error}; or serve it from here with --read-only") from None
+        raise ServeError(f"{error}, or serve it from here with --read-only") from None
     except NotWritable:
         log.warning("%s can't be written, so it is served read-only", index)
         return open_catalogue(index, tuning=tuning)

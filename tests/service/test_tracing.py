@@ -125,7 +125,8 @@ def test_a_request_is_a_span_below_the_callers_with_its_stages_below_it(
         assert client.post("/v1/embed?include=z", files=files, headers=headers).status_code == 200
         sought = client.post("/v1/search/sounds", files=files[:1], params={"k": 3}, headers={"traceparent": "nonsense"})
         assert sought.status_code == 200
-        assert client.get("/v1/items/my-secret-item?cursor=secret").status_code == 404
+        assert client.get("/v1/items/my-secret-item").status_code == 404
+        assert client.get("/v1/labels?secret=secret").status_code == 422
         assert client.get("/nowhere/my-secret-path").status_code == 404
         broken = client.post("/v1/embed", files={"image": ("my private holiday.jpg", b"no picture")})
         assert 400 <= broken.status_code < 500
