@@ -113,8 +113,8 @@ def serve() -> Serve:
                 process.kill()
                 process.communicate()
                 raise
-        assert process.returncode == 0, errors
-        assert "Traceback" not in errors, errors
+        assert process.returncode == 0, f"it ended with {process.returncode}: {errors[-4000:]}"
+        assert "Traceback" not in errors, errors[max(0, errors.index("Traceback") - 1000) :][:5000]
 
     return start
 
