@@ -88,7 +88,6 @@ _CATALOGUE_KINDS: dict[type[CatalogueError], str] = {
 
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
-_FORMS = {"cursor": "takes the one of the answer before, or is left out"}
 _A_FILE = "takes a file; with curl write -F field=@path"
 _TAKES = {"image": _A_FILE, "sound": _A_FILE}
 
@@ -227,8 +226,6 @@ def _where(entry: Any) -> dict[str, str]:
         message = _TAKES.get(
             str(location[1]) if len(location) > 1 else "", "takes a text; with curl write -F field=text"
         )
-    if entry["type"] == "string_pattern_mismatch":
-        message = _FORMS.get(str(location[-1]), message)
     return {
         "in": "field" if location[0] == "body" else location[0],
         "name": location[1] if len(location) > 1 else "",

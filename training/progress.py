@@ -20,20 +20,21 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 
 def bar(what: str, total: int | None, unit: str, items: Iterable[Any] | None = None, shown: bool = True) -> tqdm:
     """A bar on stderr; where that is no terminal, a line now and then of what takes longer than a minute."""
-    how: dict[str, Any]
+    kind, how = tqdm, dict[str, Any]()
     if not shown:
         how = {"disable": True}
     elif not sys.stderr.isatty():
+        kind = _Unwatched
         how = {"file": _Lines(sys.stderr), "ncols": 0, "delay": PAUSE, "mininterval": PAUSE, "miniters": 1}
     elif os.get_terminal_size(sys.stderr.fileno()).columns:
         how = {"dynamic_ncols": True}
     else:  # a terminal that does not know how wide it is: of 0 the bar would show nothing
         how = {"ncols": 80, "nrows": 24}
-    return _Bar(items, desc=what, total=total, unit=f" {unit}", leave=False, **how)
+    return kind(items, desc=what, total=total, unit=f" {unit}", leave=False, **how)
 
 
-class _Bar(tqdm):
-    monitor_interval = 0  # no thread that looks whether it should be drawn anew
+class _Unwatched(tqdm):
+    monitor_interval = 0  # no thread that has it drawn before its time
 
 
 class _Lines:

@@ -55,7 +55,9 @@ async def list_items(
     engine: EngineDependency,
     filter: FilterText = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
-    cursor: Annotated[str, Query(pattern=CURSOR, description="`cursor` of the answer before.")] = "",
+    cursor: Annotated[
+        str, Query(description="`cursor` of the answer before.", json_schema_extra={"pattern": CURSOR})
+    ] = "",
 ) -> ItemsAnswer:
     """What the catalogue holds, page by page; the last page has no `cursor`."""
     try:

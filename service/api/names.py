@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 
 from service.problems import Problem
 
@@ -15,10 +14,7 @@ MULTIPART = "multipart/form-data"
 
 async def check_names(request: Request) -> None:
     """A query parameter or a form field that the request's path does not have is a 422, which names the nearest."""
-    route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
-        return
-    dependant = route.dependant
+    dependant = request.scope["route"].dependant
     _check("query parameter", request.query_params, [field.alias for field in dependant.query_params])
     if dependant.body_params:
         form = await request.form()  # FastAPI has read it
@@ -33,5 +29,4 @@ def _check(what: str, sent: Iterable[str], known: Sequence[str]) -> None:
             near = next(iter(difflib.get_close_matches(name, known, 1)), None)
             listed = ", ".join(f"'{one}'" for one in known)
             remedy = f"perhaps '{near}' is meant." if near else f"it takes {listed}." if known else "leave it out."
-            shown = "".join(c if c.isprintable() else "?" for c in name[:80])
-            raise Problem("invalid-request", f"There is no {what} '{shown}' here; {remedy}")
+            raise Problem("invalid-request", f"There is no {what} '{name[:80]}' here; {remedy}")

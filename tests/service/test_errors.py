@@ -236,7 +236,7 @@ def test_a_field_that_a_path_does_not_have_is_told_and_nothing_added(shelf: http
 
 def test_a_cursor_of_nobody_says_where_there_are_some(http: httpx.Client) -> None:
     told = problem(http.get("/v1/items?cursor=bad"), 422, "invalid-request")
-    assert told == "query 'cursor': takes the one of the answer before, or is left out."
+    assert told == "query 'cursor': is not one of this catalogue; take the one of the answer before, or leave it out."
 
 
 @pytest.mark.parametrize(
