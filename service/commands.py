@@ -157,8 +157,10 @@ def index_build(arguments: argparse.Namespace) -> None:
     """`bma index build` and `bma index sync`."""
     from index.summary import UNREADABLE
     from service.indexing import build_catalogue
+    from training.allocator import keep_freed_memory
     from training.model.embedder import Embedder
 
+    keep_freed_memory()
     embedder = Embedder(arguments.bundle, arguments.device, arguments.precision)
     summary = build_catalogue(
         embedder, arguments.source, arguments.out, arguments.split, copy=arguments.copy, sync=arguments.sync
@@ -189,8 +191,10 @@ def index_rebuild(arguments: argparse.Namespace) -> None:
         index.commands.index_rebuild(arguments)
         return
     from service.reembedding import re_embed
+    from training.allocator import keep_freed_memory
     from training.model.embedder import Embedder
 
+    keep_freed_memory()
     embedder = Embedder(arguments.model, arguments.device, arguments.precision)
     done = re_embed(embedder, arguments.catalogue, arguments.remove_unreadable)
     if arguments.json:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from training.allocator import keep_freed_memory
 from training.model.bundle import Bundle
 from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
@@ -26,6 +27,7 @@ class Lane:
     """
 
     def __init__(self, bundle: Bundle, precision: str, batch_size: int, frozen: Collection[Modality]) -> None:
+        keep_freed_memory()
         set_threads(1)
         self._embedder = Embedder(bundle, "cpu", precision, batch_size)
         for modality in set(self._embedder.frozen).difference(frozen):

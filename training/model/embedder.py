@@ -216,7 +216,7 @@ class Embedder:
         try:
             self.frozen["image"] = FrozenResNet(self.model.image_encoder, self.dtype)
             # quiet bands of a log-mel are large numbers that the first bias takes back: bfloat16 would round the rest
-            self.frozen["sound"] = FrozenResNet(self.model.sound_encoder, self.dtype, stem=torch.float32)
+            self.frozen["sound"] = FrozenResNet(self.model.sound_encoder, self.dtype, exact_stem=True)
         except (RuntimeError, AttributeError) as error:  # no oneDNN here, or one without these operations
             self.frozen.clear()
             log.warning("the encoders compute without oneDNN's own order of weights, more slowly: %s", error)

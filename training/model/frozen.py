@@ -24,7 +24,7 @@ class FrozenResNet(nn.Module):
     Args:
         encoder: left as it is.
         dtype: what the convolutions compute in, float32 or bfloat16.
-        stem: what the first of them does; as the others where None.
+        exact_stem: in bfloat16, the first of them takes its input and its weight unrounded, see `_Split`.
 
     Shapes: float32 `[N, in_channels, H, W]` to float32 `[N, c]`.
 
@@ -32,12 +32,13 @@ class FrozenResNet(nn.Module):
         RuntimeError: this build of torch has no oneDNN, or not for `dtype`.
     """
 
-    def __init__(self, encoder: ResNet, dtype: torch.dtype, stem: torch.dtype | None = None) -> None:
+    def __init__(self, encoder: ResNet, dtype: torch.dtype, exact_stem: bool = False) -> None:
         super().__init__()
         if not torch.backends.mkldnn.is_available():
             raise RuntimeError("this build of torch has no oneDNN")
-        self.dtype, self.stem_dtype = dtype, stem or dtype
-        self.stem = _convolution(encoder.conv1, encoder.bn1, self.stem_dtype)
+        self.dtype = dtype
+        kind = _Split if exact_stem and dtype == torch.bfloat16 else _Convolution
+        self.stem = kind(_folded(encoder.conv1, encoder.bn1), dtype)
         blocks = (block for stage in _stages(encoder) for block in stage)
         self.blocks = nn.ModuleList(_FrozenBlock(block, dtype) for block in blocks)
         with torch.inference_mode():  # what oneDNN can't do here is said now, while the encoder can still stand in
@@ -45,8 +46,7 @@ class FrozenResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features f of a batch."""
-        x = x.to(self.stem_dtype).contiguous(memory_format=torch.channels_last)
-        x = F.max_pool2d(self.stem(x, relu=True), kernel_size=3, stride=2, padding=1).to(self.dtype)
+        x = max_pool(self.stem(x, relu=True))
         for block in self.blocks:
             x = block(x)
         return x.float().mean(dim=(2, 3))
@@ -57,12 +57,12 @@ class _FrozenBlock(nn.Module):
 
     def __init__(self, block: BasicBlock, dtype: torch.dtype) -> None:
         super().__init__()
-        self.first = _convolution(block.conv1, block.bn1, dtype)
-        self.second = _convolution(block.conv2, block.bn2, dtype)
+        self.first = _Convolution(_folded(block.conv1, block.bn1), dtype)
+        self.second = _Convolution(_folded(block.conv2, block.bn2), dtype)
         self.shortcut: _Convolution | None = None
         if isinstance(block.downsample, nn.Sequential):
             convolution, norm = block.downsample
-            self.shortcut = _convolution(convolution, norm, dtype)  # type: ignore[arg-type]
+            self.shortcut = _Convolution(_folded(convolution, norm), dtype)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.shortcut is None else self.shortcut(x)
@@ -70,34 +70,86 @@ class _FrozenBlock(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """A convolution with a bias, its weight packed."""
+    """A convolution with a bias, its weight packed. Terms are rounded to its dtype; sums and bias are in float32."""
 
     def __init__(self, folded: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         assert folded.bias is not None
+        self.dtype = dtype
         self.geometry = (list(folded.padding), list(folded.stride), list(folded.dilation), folded.groups)
-        weight = folded.weight.detach().to(dtype).contiguous(memory_format=torch.channels_last)
+        weight = self._weight(folded.weight.detach()).contiguous(memory_format=torch.channels_last)
         self.weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *self.geometry, [])
-        self.bias = folded.bias.detach().to(dtype)
+        self.bias = folded.bias.detach().float()
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         then = "relu" if relu else "none"
+        x = self._terms(x).contiguous(memory_format=torch.channels_last)
         found: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.geometry, then, [], "")
         return found
 
     def added_to(self, shortcut: Tensor, x: Tensor) -> Tensor:
         """ReLU(shortcut + convolution of x), in the shortcut's own memory."""
+        bias = self.bias.to(self.dtype)  # it takes no other here
         found: Tensor = torch.ops.mkldnn._convolution_pointwise_(
-            shortcut, x, self.weight, self.bias, *self.geometry, "add", 1.0, "relu", [], ""
+            shortcut, x, self.weight, bias, *self.geometry, "add", 1.0, "relu", [], ""
         )
         return found
+
+    def _weight(self, weight: Tensor) -> Tensor:
+        return weight.to(self.dtype)
+
+    def _terms(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype)
+
+
+class _Split(_Convolution):
+    """A convolution in bfloat16 that hardly rounds: input and weight are each the sum of a bfloat16 and of what that
+    leaves out, as three times as many channels. The products of what both leave out are left out."""
+
+    def _weight(self, weight: Tensor) -> Tensor:
+        high, low = _halves(weight)
+        return torch.cat((high, high, low), dim=1)
+
+    def _terms(self, x: Tensor) -> Tensor:
+        high, low = _halves(x)
+        return torch.cat((high, low, high), dim=1)
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    high = x.bfloat16()
+    return high, (x - high).bfloat16()
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """`max_pool2d(x, kernel_size=3, stride=2, padding=1)` of what a ReLU leaves, in channels-last order."""
+    if x.dtype != torch.bfloat16:
+        return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+    # from 0 on, bfloat16 is in the order of its bits read as integers, and of these a processor compares many at once
+    bits = x.permute(0, 2, 3, 1).view(torch.int16)
+    return _peaks(_peaks(bits, 1), 2).view(x.dtype).permute(0, 3, 1, 2)
+
+
+def _peaks(x: Tensor, dim: int) -> Tensor:
+    """The largest of three neighbours along a dimension, at every second place of it."""
+
+    def part(x: Tensor, first: int, last: int | None = None, step: int = 1) -> Tensor:
+        return x[(slice(None),) * dim + (slice(first, last, step),)]
+
+    even, odd = part(x, 0, step=2), part(x, 1, step=2)
+    pairs = odd.shape[dim]
+    found = torch.empty(even.shape, dtype=x.dtype)
+    torch.maximum(part(even, 0, pairs), odd, out=part(found, 0, pairs))
+    part(found, pairs).copy_(part(even, pairs))  # the last of an odd number has one neighbour alone
+    later = part(found, 1)
+    torch.maximum(later, part(odd, 0, later.shape[dim]), out=later)
+    return found
 
 
 def _stages(encoder: ResNet) -> Sequence[nn.Sequential]:
     return (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4)
 
 
-def _convolution(convolution: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> _Convolution:
-    # folded in float64: a variance near 0 makes weights that float32 would round
+def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    # in float64: a variance near 0 makes weights that float32 would round
     pair = copy.deepcopy(convolution).double().eval(), copy.deepcopy(norm).double().eval()
-    return _Convolution(fuse_conv_bn_eval(*pair), dtype)
+    return fuse_conv_bn_eval(*pair)
