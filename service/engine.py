@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +36,12 @@ from service.pipeline.executor import Executor
 from service.pipeline.health import Health
 from service.pipeline.lane import NICE, Lane
 from service.pipeline.metrics import Metrics
+from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, DEFAULT_LANE
 from service.pipeline.stage import Stage, before_deadline
 from service.pipeline.ticket import Ticket, current
 from service.pipeline.worker import WorkerDied, Workers
 from service.problems import Problem, log
-from service.tuning import default_size, tune
+from service.tuning import Compute, tune
 from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import Allowance, AllowanceSpent
@@ -106,13 +108,16 @@ class Engine:
         self.admission = Admission(self.capacity, self.metrics)
         self._precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
         window = embedder.preprocessor.config.window_samples
-        size = self.capacity.batch_size or default_size(embedder)
+        self._cores = self.capacity.model_threads or model_cores()
+        on_gpu = embedder.device.type == "cuda"
+        self._lanes = self.capacity.lanes or (1 if on_gpu else min(self._cores, LANES))
+        self._in_lanes = self._lanes > 1 and not on_gpu
+        default = DEFAULT_GPU if on_gpu else DEFAULT_LANE if self._in_lanes else DEFAULT
+        size = self.capacity.batch_size or default  # until one is measured
         self.batchers: dict[Modality, Batcher] = {
             "image": Batcher("image", size),
             "sound": Batcher("sound", size, window),
         }
-        self._cores = self.capacity.model_threads or model_cores()
-        self._lanes = self.capacity.lanes or (1 if embedder.device.type == "cuda" else min(self._cores, LANES))
         self._decoders = Decoders(embedder.preprocessor.config, limits, self.health)
         self._models: Workers | None = None  # where a lane is a process
         self._decoding = self._stage("decode", cores(), setup=self._decoders.start, most=None)
@@ -290,14 +295,20 @@ class Engine:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
 
     def _tune(self) -> None:
-        embedder = self.embedder
-        set_threads(max(1, self._cores // self._lanes))
-        tune(embedder, self.batchers, self.capacity.batch_size)
-        if self._lanes > 1 and embedder.device.type == "cpu":
-            options = (embedder.bundle, self._precision, embedder.batch_size, frozenset(embedder.frozen))
-            self._models = Workers("model", Lane, *options, nice=NICE)
-            for _ in range(self._lanes):
-                self._models.start()
+        set_threads(self._threads)
+        tune(self.embedder, self.batchers, self.capacity.batch_size, self._start_lanes if self._in_lanes else None)
+
+    @property
+    def _threads(self) -> int:
+        """Cores of each batch, where there are as many as there are lanes."""
+        return max(1, self._cores // self._lanes)
+
+    def _start_lanes(self) -> Compute:
+        options = self.embedder.bundle, self._precision, frozenset(self.embedder.frozen)
+        self._models = Workers("model", Lane, *options, nice=NICE)
+        for _ in range(self._lanes):
+            self._models.start()
+        return functools.partial(self._in_lane, threads=self._threads)
 
     def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
         """A batch's h and z. A file that is alone gets all cores; several share them, a batch each."""
@@ -305,6 +316,10 @@ class Engine:
         if self._models is None:
             set_threads(threads)
             return self.embedder.embed_packed(packed, modality)
+        return self._in_lane(packed, modality, threads)
+
+    def _in_lane(self, packed: Sequence[Packed], modality: Modality, threads: int) -> Embedding:
+        assert self._models is not None
         try:
             longest = self.capacity.longest_deadline  # nobody waits for more
             found: Embedding = self._models.call("embed", packed, modality, threads, seconds=longest)

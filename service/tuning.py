@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from service.pipeline.batcher import Batcher
-from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, is_faster, measure_batch
+from service.pipeline.sizing import is_faster, measure_batch
 from service.problems import log
 from training.model.embedder import Embedder
 from training.model.memory import Modality
 
 Packed = npt.NDArray[Any]
+Compute = Callable[[Sequence[Packed], Modality], object]
 
 
-def tune(embedder: Embedder, batchers: Mapping[Modality, Batcher], batch_size: int | None) -> None:
+def tune(
+    embedder: Embedder,
+    batchers: Mapping[Modality, Batcher],
+    batch_size: int | None,
+    start: Callable[[], Compute] | None = None,
+) -> None:
     """Choose how each modality is computed and how large its batches are.
 
     Args:
         embedder: loses the frozen encoders that are slower here than the model's own.
-        batchers: get their sizes.
+        batchers: get their sizes, of which theirs are the first that are tried.
         batch_size: of all batches; measured where None.
+        start: called once the encoders are chosen, for what computes batches in the place of the embedder.
     """
     begin = time.perf_counter()
-    for modality, batcher in batchers.items():
-        try:
+    for modality in batchers:
+        with _left_to_the_self_test(modality):
             _choose_encoder(embedder, modality)
-            batcher.size = batch_size or _best_size(embedder, modality)
-        except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
-            log.warning("nothing could be measured for %ss", modality, exc_info=error)
-    embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
+    compute = start() if start is not None else embedder.embed_packed
+    for modality, batcher in batchers.items():
+        with _left_to_the_self_test(modality):
+            batcher.size = batch_size or _best_size(_noise(embedder, modality), modality, compute, batcher.size)
+    if start is None:
+        embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
     sizes = " and ".join(f"{batcher.size} {modality}s" for modality, batcher in batchers.items())
     frozen = " and ".join(embedder.frozen) or "none"
     log.info("batches of %s, frozen encoders: %s, chosen in %.2f s", sizes, frozen, time.perf_counter() - begin)
-
-
-def default_size(embedder: Embedder) -> int:
-    """Of a batch that nobody has measured."""
-    return DEFAULT_GPU if embedder.device.type == "cuda" else DEFAULT
 
 
 def _choose_encoder(embedder: Embedder, modality: Modality) -> None:
@@ -62,9 +67,17 @@ def _choose_encoder(embedder: Embedder, modality: Modality) -> None:
         del embedder.frozen[modality]
 
 
-def _best_size(embedder: Embedder, modality: Modality) -> int:
-    noise = _noise(embedder, modality)
-    return measure_batch(lambda items: embedder.embed_packed([noise] * items, modality), default_size(embedder))
+def _best_size(noise: Packed, modality: Modality, compute: Compute, default: int) -> int:
+    compute([noise], modality)  # what takes its time once, such as a process that starts, is not the batch's
+    return measure_batch(lambda items: compute([noise] * items, modality), default)
+
+
+@contextmanager
+def _left_to_the_self_test(modality: Modality) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the self-test says what is wrong with the model
+        log.warning("nothing could be measured for %ss", modality, exc_info=error)
 
 
 def _noise(embedder: Embedder, modality: Modality) -> Packed:

@@ -22,14 +22,13 @@ class Lane:
     Args:
         bundle: the model.
         precision: fp32 or bf16.
-        batch_size: images, or windows of one sound, that go through the model at once.
         frozen: modalities whose encoders are frozen.
     """
 
-    def __init__(self, bundle: Bundle, precision: str, batch_size: int, frozen: Collection[Modality]) -> None:
+    def __init__(self, bundle: Bundle, precision: str, frozen: Collection[Modality]) -> None:
         keep_freed_memory()
         set_threads(1)
-        self._embedder = Embedder(bundle, "cpu", precision, batch_size)
+        self._embedder = Embedder(bundle, "cpu", precision)
         for modality in set(self._embedder.frozen).difference(frozen):
             del self._embedder.frozen[modality]
 

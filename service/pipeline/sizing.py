@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 BUDGET = 0.35  # seconds
 GAIN = 1.1  # times as many items a second, or the default stays: what differs by less is noise
-DEFAULT = 4
-DEFAULT_GPU = 32
 LARGEST = 64
+DEFAULT = 4
+DEFAULT_LANE = 16  # of a process that keeps freed memory, so that large batches cost no more than small ones
+DEFAULT_GPU = 32
 
 
 def measure_batch(run: Callable[[int], object], default: int, budget: float = BUDGET) -> int:

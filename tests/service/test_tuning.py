@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -50,6 +53,35 @@ def test_a_size_that_was_asked_for_stands(own: Embedder) -> None:
     tune(own, sized, 3)
     assert {batcher.size for batcher in sized.values()} == {3}
     assert own.batch_size == 3
+
+
+def test_sizes_are_measured_with_what_will_compute(own: Embedder) -> None:
+    asked: list[tuple[Modality, int]] = []
+
+    def compute(packed: Sequence[npt.NDArray[Any]], modality: Modality) -> None:
+        assert all(file.shape == own.empty(modality).shape for file in packed)
+        assert "image" not in own.frozen, "it is started with encoders that were not chosen yet"
+        asked.append((modality, len(packed)))
+        time.sleep(0.001 if modality == "image" else 0.001 * len(packed) ** 2)  # by the batch; more than by the file
+
+    own.frozen["image"] = Slow(own.model.image_encoder, own.dtype)
+    sized, before = batchers(), own.batch_size
+    tune(own, sized, None, start=lambda: compute)
+    assert sized["image"].size > 4 > sized["sound"].size
+    assert {modality for modality, _ in asked} == {"image", "sound"}
+    assert own.batch_size == before, "it computes no batches"
+
+
+def test_what_starts_slowly_is_measured_all_the_same(own: Embedder) -> None:
+    started: list[float] = []
+
+    def compute(packed: Sequence[npt.NDArray[Any]], modality: Modality) -> None:
+        time.sleep(0.001 if started else 1.0)
+        started.append(1.0)
+
+    sized = batchers()
+    tune(own, sized, None, start=lambda: compute)
+    assert all(batcher.size > 4 for batcher in sized.values())
 
 
 def test_a_model_that_cannot_compute_is_left_to_the_self_test(
