@@ -5,7 +5,7 @@
 
 LitServe and BentoML need a virtual environment of their own, since BentoML holds other packages at older versions:
 
-    python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml
+    python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml uvloop httptools
     python benchmarks/serve.py --peers peers/bin/python
 
 Each peer runs twice: with the encoders `plain`, as torch gives them and as one would write such a server, and `frozen`,
@@ -46,6 +46,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from training.allocator import keep_freed_memory
 from training.model.bundle import Bundle
 from training.model.config import ModelConfig, PreprocessConfig
 from training.model.device import set_threads
@@ -166,6 +167,7 @@ def ceiling(
     bodies: Sequence[Path],
 ) -> dict[str, float]:
     """Files a second with the best batches, while the server at `url`, which does nothing, gets as many."""
+    keep_freed_memory()
     embedder = Embedder(bundle)
     seconds = arguments.seconds
     shapes = list(product(SIZES, sorted({1, os.cpu_count() or 1})))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +50,7 @@ from training.model.memory import Modality
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
 COUNTED = 5.0  # seconds that a scrape of the metrics waits for a catalogue's counts
+TRIED = 30.0  # seconds that a lane has for a batch that is only tried, its own start among them
 LANES = 8  # batches at once where nobody says otherwise: on a CPU each has a process with the model of its own
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
@@ -308,7 +308,12 @@ class Engine:
         self._models = Workers("model", Lane, *options, nice=NICE)
         for _ in range(self._lanes):
             self._models.start()
-        return functools.partial(self._in_lane, threads=self._threads)
+        models, threads = self._models, self._threads
+
+        def tried(packed: Sequence[Packed], modality: Modality) -> None:
+            models.call("embed", packed, modality, threads, len(packed), seconds=TRIED)
+
+        return tried
 
     def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
         """A batch's h and z. A file that is alone gets all cores; several share them, a batch each."""
@@ -316,13 +321,10 @@ class Engine:
         if self._models is None:
             set_threads(threads)
             return self.embedder.embed_packed(packed, modality)
-        return self._in_lane(packed, modality, threads)
-
-    def _in_lane(self, packed: Sequence[Packed], modality: Modality, threads: int) -> Embedding:
-        assert self._models is not None
         try:
             longest = self.capacity.longest_deadline  # nobody waits for more
-            found: Embedding = self._models.call("embed", packed, modality, threads, seconds=longest)
+            size = self.batchers[modality].size
+            found: Embedding = self._models.call("embed", packed, modality, threads, size, seconds=longest)
             return found
         except TimeoutError as error:
             raise LaneHung(str(error)) from error

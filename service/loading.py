@@ -77,6 +77,9 @@ def load_engine(
             f"{model} fails its self-test ({' '.join(str(error).split())}); "
             "choose another --device or --precision, or train it again"
         ) from error
+    except BaseException:  # interrupted: its threads end before its processes
+        engine.close()
+        raise
     return engine
 
 

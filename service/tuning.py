@@ -41,9 +41,8 @@ def tune(
     compute = start() if start is not None else embedder.embed_packed
     for modality, batcher in batchers.items():
         with _left_to_the_self_test(modality):
-            batcher.size = batch_size or _best_size(_noise(embedder, modality), modality, compute, batcher.size)
-    if start is None:
-        embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
+            batcher.size = batch_size or _best_size(embedder, modality, compute, batcher.size)
+    embedder.batch_size = max(batcher.size for batcher in batchers.values())  # of a long sound's windows
     sizes = " and ".join(f"{batcher.size} {modality}s" for modality, batcher in batchers.items())
     frozen = " and ".join(embedder.frozen) or "none"
     log.info("batches of %s, frozen encoders: %s, chosen in %.2f s", sizes, frozen, time.perf_counter() - begin)
@@ -67,8 +66,8 @@ def _choose_encoder(embedder: Embedder, modality: Modality) -> None:
         del embedder.frozen[modality]
 
 
-def _best_size(noise: Packed, modality: Modality, compute: Compute, default: int) -> int:
-    compute([noise], modality)  # what takes its time once, such as a process that starts, is not the batch's
+def _best_size(embedder: Embedder, modality: Modality, compute: Compute, default: int) -> int:
+    noise = _noise(embedder, modality)
     return measure_batch(lambda items: compute([noise] * items, modality), default)
 
 

@@ -32,7 +32,8 @@ class Lane:
         for modality in set(self._embedder.frozen).difference(frozen):
             del self._embedder.frozen[modality]
 
-    def embed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality, threads: int) -> Embedding:
-        """h and z of decoded files, computed on so many cores."""
+    def embed(self, packed: Sequence[npt.NDArray[Any]], modality: Modality, threads: int, batch_size: int) -> Embedding:
+        """h and z of decoded files, computed on so many cores, so many images or windows of sound at once."""
         set_threads(threads)
+        self._embedder.batch_size = batch_size
         return self._embedder.embed_packed(packed, modality)

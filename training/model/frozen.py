@@ -24,7 +24,7 @@ class FrozenResNet(nn.Module):
     Args:
         encoder: left as it is.
         dtype: what the convolutions compute in, float32 or bfloat16.
-        exact_stem: in bfloat16, the first of them takes its input and its weight unrounded, see `_Split`.
+        exact_stem: in bfloat16, the first of them hardly rounds its input and its weight, see `_Split`.
 
     Shapes: float32 `[N, in_channels, H, W]` to float32 `[N, c]`.
 
@@ -70,7 +70,7 @@ class _FrozenBlock(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """A convolution with a bias, its weight packed. Terms are rounded to its dtype; sums and bias are in float32."""
+    """A convolution with a bias, its weight packed. Terms are rounded to its dtype, sums are in float32."""
 
     def __init__(self, folded: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _Convolution(nn.Module):
 
     def added_to(self, shortcut: Tensor, x: Tensor) -> Tensor:
         """ReLU(shortcut + convolution of x), in the shortcut's own memory."""
-        bias = self.bias.to(self.dtype)  # it takes no other here
+        bias = self.bias.to(self.dtype)  # here it takes no other
         found: Tensor = torch.ops.mkldnn._convolution_pointwise_(
             shortcut, x, self.weight, bias, *self.geometry, "add", 1.0, "relu", [], ""
         )
@@ -121,7 +121,7 @@ def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def max_pool(x: Tensor) -> Tensor:
-    """`max_pool2d(x, kernel_size=3, stride=2, padding=1)` of what a ReLU leaves, in channels-last order."""
+    """`max_pool2d(x, kernel_size=3, stride=2, padding=1)` on a CPU, of what a ReLU leaves, in channels-last order."""
     if x.dtype != torch.bfloat16:
         return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
     # from 0 on, bfloat16 is in the order of its bits read as integers, and of these a processor compares many at once

@@ -58,16 +58,26 @@ def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channel
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 75, 112])
 @pytest.mark.parametrize("width", [1, 2, 5, 100])
-def test_pooling_as_integers_is_pooling(height: int, width: int, dtype: torch.dtype) -> None:
+def test_pooling_takes_the_largest_of_nine(height: int, width: int, dtype: torch.dtype) -> None:
     torch.manual_seed(height * 1000 + width)
     x = torch.randn(3, 16, height, width).mul(torch.randn(3, 16, 1, 1).exp()).relu().to(dtype)
     x[0, 0] = torch.inf
     x = x.contiguous(memory_format=torch.channels_last)
     kept = x.clone()
+    edged = nn.functional.pad(x.double(), (1, 1, 1, 1), value=-torch.inf)
+    nine = [edged[..., i : i + height : 2, j : j + width : 2] for i in range(3) for j in range(3)]
     found = max_pool(x)
-    assert torch.equal(found, nn.functional.max_pool2d(x.double(), kernel_size=3, stride=2, padding=1).to(dtype))
+    assert torch.equal(found, torch.stack(nine).amax(dim=0).to(dtype))
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(x, kept)
+
+
+def test_pictures_of_one_colour_keep_their_projections_in_bfloat16(bundle: Bundle) -> None:
+    worn(bundle.model.image_encoder)
+    exact, rounded = Embedder(bundle, "cpu", "fp32"), Embedder(bundle, "cpu", "bf16")
+    plain = [np.full_like(exact.empty("image"), grey) for grey in (0, 1, 40, 128, 200, 254, 255)]
+    cosines = (exact.embed_images(plain).z * rounded.embed_images(plain).z).sum(axis=1)
+    assert cosines.min() > 0.999
 
 
 def test_quiet_sounds_keep_their_features_in_bfloat16(bundle: Bundle) -> None:
