@@ -28,6 +28,7 @@ from service.pipeline.reader import Reader
 from service.pipeline.ticket import Ticket
 from service.problems import Problem
 from tests.service.serving import served
+from tests.service.test_worker import gone
 from training.model.embedder import Embedder
 from training.model.media.sound import Allowance, AllowanceSpent
 from training.model.media.source import DamagedMedia, EmptyMedia, MediaTooLarge, UnsupportedMedia
@@ -194,7 +195,7 @@ def test_queries_go_on_while_decoders_are_killed(embedder: Embedder, images: lis
             with contextlib.suppress(ValueError, ProcessLookupError):  # it has been let go since
                 os.kill(pid := worker._process.pid, signal.SIGKILL)
                 killed.append(pid)
-                while Path("/proc", str(pid)).exists():  # the next query meets none that is half ended
+                while not gone(pid):  # the next query meets none that is half ended
                     time.sleep(0.001)
 
     with served(engine) as client:
