@@ -16,7 +16,7 @@ class Capacity:
     """Bounds of what is under way.
 
     Attributes:
-        batch_size: images, or windows of sound, that go through the model at once at most; measured when the service
+        batch_size: images, or windows of sound, that go through the model at once at most; tried out when the service
             starts where None.
         queue_items: files of requests that are under way; a request past it is answered with 429.
         queue_bytes: bytes that these files take as they were sent, and decoded.
