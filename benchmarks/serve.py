@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training.allocator import keep_freed_memory
+from training.model.allocator import keep_freed_memory
 from training.model.bundle import Bundle
 from training.model.config import ModelConfig, PreprocessConfig
 from training.model.device import set_threads

@@ -157,7 +157,7 @@ def index_build(arguments: argparse.Namespace) -> None:
     """`bma index build` and `bma index sync`."""
     from index.summary import UNREADABLE
     from service.indexing import build_catalogue
-    from training.allocator import keep_freed_memory
+    from training.model.allocator import keep_freed_memory
     from training.model.embedder import Embedder
 
     keep_freed_memory()
@@ -191,7 +191,7 @@ def index_rebuild(arguments: argparse.Namespace) -> None:
         index.commands.index_rebuild(arguments)
         return
     from service.reembedding import re_embed
-    from training.allocator import keep_freed_memory
+    from training.model.allocator import keep_freed_memory
     from training.model.embedder import Embedder
 
     keep_freed_memory()

@@ -14,7 +14,6 @@ import torch
 import torchaudio
 import torchvision
 
-from training.allocator import keep_freed_memory
 from training.batch import Feeder
 from training.config import TrainingConfig
 from training.data.packed import PackedData
@@ -22,6 +21,7 @@ from training.features import Features
 from training.interrupt import Interrupted, Interruption
 from training.learner import Learner
 from training.log import FLUSH_STEPS, MetricsLog, check_board
+from training.model.allocator import keep_freed_memory
 from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
 from training.model.draft import clear_drafts

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.allocator import keep_freed_memory
+from training.model.allocator import keep_freed_memory
 from training.model.embedder import Embedder
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from training.allocator import keep_freed_memory
+from training.model.allocator import keep_freed_memory
 from training.model.bundle import Bundle
 from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding

@@ -382,7 +382,7 @@ def test_lanes_that_are_killed_are_replaced(laned: Engine, images: list[bytes]) 
     killed: list[int] = []
 
     def kill() -> None:
-        while not over.wait(0.3):
+        while not over.wait(0.1):
             for worker in laned._models._idle[-1:] if laned._models else []:  # one: a batch that loses two has failed
                 with contextlib.suppress(ValueError, ProcessLookupError):  # it has been let go since
                     os.kill(pid := worker._process.pid, signal.SIGKILL)
@@ -394,12 +394,15 @@ def test_lanes_that_are_killed_are_replaced(laned: Engine, images: list[bytes]) 
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            statuses = [client.post("/v1/embed", files={"image": images[0]}).status_code for _ in range(40)]
+            statuses: list[int] = []
+            end = time.monotonic() + SOON
+            while len(statuses) < 40 or (len(killed) < 4 and time.monotonic() < end):
+                statuses.append(client.post("/v1/embed", files={"image": images[0]}).status_code)
         finally:
             over.set()
             killer.join()
-        assert statuses == [200] * 40
-    assert killed
+        assert set(statuses) == {200}
+    assert len(killed) >= 4
 
 
 def test_one_lane_is_a_thread_of_the_service(embedder: Embedder, images: list[bytes]) -> None:
