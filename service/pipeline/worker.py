@@ -21,7 +21,9 @@ from typing import Any
 log = logging.getLogger("bma.worker")
 
 END = 5.0  # seconds that a process has to end by itself
-SIZE = 8  # bytes in front of a message that say how many it has
+SIZE = 8  # bytes of a number in front of a message
+ALIGNED = 64  # bytes; each part of a message begins at a multiple
+PIECES = 1000  # in one call of the system; it takes no more than 1,024
 # Turns for which a core that has done its part of an operation looks for the next before it sleeps. libgomp's own
 # 300,000 are milliseconds, in which a file that is computed on all cores holds up the decoding of the next.
 SPIN = "10000"
@@ -214,17 +216,38 @@ def _work(connection: socket.socket) -> None:
 def _send(connection: socket.socket, message: Any) -> None:
     """A message in one call of the system, as far as may be: in each a thread gives up Python and has to get it back.
 
-    Plain pickle: multiprocessing's own is slower, and would lay tensors into shared memory, of which a container has
-    little.
+    Arrays are sent from where they lie. Plain pickle: multiprocessing's own is slower, and would lay tensors into
+    shared memory, of which a container has little.
     """
-    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    connection.sendall(b"".join((len(data).to_bytes(SIZE), data)))
+    arrays: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(message, protocol=5, buffer_callback=arrays.append)
+    parts = [memoryview(data), *(array.raw() for array in arrays)]
+    table = b"".join(number.to_bytes(SIZE) for number in (len(parts), *(part.nbytes for part in parts)))
+    pieces = [memoryview(b"")]
+    for part in (memoryview(table), *parts):
+        pieces += part, memoryview(bytes(-part.nbytes % ALIGNED))
+    pieces[0] = memoryview(sum(piece.nbytes for piece in pieces).to_bytes(SIZE))
+    while pieces:
+        sent = connection.sendmsg(pieces[:PIECES])
+        while pieces and sent >= pieces[0].nbytes:
+            sent -= pieces.pop(0).nbytes
+        if sent:
+            pieces[0] = pieces[0][sent:]
 
 
 def _receive(connection: socket.socket) -> Any:
-    """What `_send` has sent. Raises EOFError where the other end is closed, and OSError."""
-    size = int.from_bytes(_read(connection, SIZE))
-    return pickle.loads(_read(connection, size))
+    """What `_send` has sent; arrays lie in what was received. Raises EOFError where the other end is closed, and
+    OSError.
+    """
+    pieces = memoryview(_read(connection, int.from_bytes(_read(connection, SIZE))))
+    count = 1 + int.from_bytes(pieces[:SIZE])
+    sizes = [int.from_bytes(pieces[SIZE * place : SIZE * (place + 1)]) for place in range(1, count)]
+    parts, begin = [], SIZE * count
+    for size in sizes:
+        begin += -begin % ALIGNED
+        parts.append(pieces[begin : begin + size])
+        begin += size
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
 def _read(connection: socket.socket, size: int) -> bytearray:

@@ -106,6 +106,19 @@ def test_arrays_of_any_size_come_back_as_they_were(workers: Workers, shape: tupl
     np.testing.assert_array_equal(back, array)
 
 
+def test_many_arrays_come_back_as_they_were_and_can_be_written(workers: Workers) -> None:
+    """More than one call of the system takes, in some two hundred times what a socket holds."""
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=length).astype(dtype) for length in range(1, 700) for dtype in (np.float32, np.int16)]
+    given.append(np.ones((3, 7_000_000), np.float32)[:, ::2])  # not in one piece
+    back = workers.call("echo", {"name": "all", "arrays": given})["arrays"]
+    assert [array.dtype for array in back] == [array.dtype for array in given]
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(given, back, strict=True))
+    for array in back:
+        array += 1
+    assert all(array.ctypes.data % array.itemsize == 0 for array in back)
+
+
 def test_an_exception_is_the_callers_and_the_worker_goes_on(workers: Workers) -> None:
     pid = workers.call("pid")
     with pytest.raises(LookupError, match="no such thing"):
