@@ -14,6 +14,7 @@ import queue
 import random
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ from service.pipeline.trace import trace
 Style = Literal["text", "json"]
 WAITING = 10_000  # lines for a stderr that nobody reads; what comes on top is dropped, the service goes on
 PATIENCE = 5.0  # seconds, for the last lines
+GATHERED = 0.02  # seconds for which lines are gathered
 _SANE = re.compile(rf"(?!.*{PREFIX})[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")  # a key in the wrong header is not told on
 _ID = b"x-request-id"
 _IDS = ("request", "trace")  # by which lines find each other
@@ -103,11 +105,9 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
         stream: stderr where None.
         style: readable lines, or a JSON object each.
     """
-    writer = logging.StreamHandler(stream or sys.stderr)
-    writer.setFormatter(_Json() if style == "json" else _Text())
     waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()  # in C: a line is handed over in a microsecond
     handler = _Waiting(waiting)
-    listener = _Writer(waiting, writer)
+    writer = _Writer(waiting, stream or sys.stderr, _Json() if style == "json" else _Text())
     root, ours = logging.getLogger(), logging.getLogger("bma")
     before = root.handlers[:], ours.level, {name: getattr(logging, name) for name in _UNTOLD}
     root.handlers[:] = [handler]
@@ -115,7 +115,7 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
     logging.captureWarnings(True)
     for name in _UNTOLD:
         setattr(logging, name, False)
-    listener.start()
+    writer.start()
     try:
         yield
     finally:
@@ -124,7 +124,7 @@ def logging_to(stream: TextIO | None = None, style: Style = "text") -> Iterator[
         ours.setLevel(level)
         for name, value in told.items():
             setattr(logging, name, value)
-        listener.stop()
+        writer.stop()
 
 
 class _Waiting(logging.handlers.QueueHandler):
@@ -146,15 +146,38 @@ class _Waiting(logging.handlers.QueueHandler):
             self._lines.put(record)
 
 
-class _Writer(logging.handlers.QueueListener):
-    """Writes what was handed over. At the end it waits for a stream that takes lines, not for one that takes none."""
+class _Writer(threading.Thread):
+    """Writes what was handed over, all that comes within a moment at once: for each waking it takes Python's lock."""
+
+    def __init__(self, lines: queue.SimpleQueue[Any], stream: TextIO, style: logging.Formatter) -> None:
+        super().__init__(name="log", daemon=True)
+        self._lines, self._stream, self._style = lines, stream, style
+
+    def run(self) -> None:
+        """Write until `stop`."""
+        goes_on = True
+        while goes_on:
+            records = [self._lines.get()]
+            if records[0] is not None:
+                time.sleep(GATHERED)
+            while not self._lines.empty():
+                records.append(self._lines.get())
+            goes_on = None not in records
+            text = "".join(self._line(record) for record in records if record is not None)
+            with contextlib.suppress(OSError, ValueError):  # nobody is there who could be told
+                self._stream.write(text)
+                self._stream.flush()
 
     def stop(self) -> None:
-        """Have written what waits, within bounds."""
-        self.enqueue_sentinel()
-        if self._thread is not None:
-            self._thread.join(PATIENCE)
-            self._thread = None
+        """Have written what waits, within bounds: it waits for a stream that takes lines, not for one that does not."""
+        self._lines.put(None)
+        self.join(PATIENCE)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self._style.format(record)}\n"
+        except Exception as error:  # noqa: BLE001 - the line's own fault
+            return f"a line of {record.name} can't be told: {type(error).__name__} in {record.msg!r}\n"
 
 
 class _Json(logging.Formatter):
@@ -185,7 +208,8 @@ class _Text(logging.Formatter):
         fields = getattr(record, "fields", {})
         said = " ".join(f"{name}={value}" for name, value in fields.items())
         message = said if record.name == _log.name else " ".join(filter(None, (record.getMessage(), said)))
-        message = "".join(character if character.isprintable() else "?" for character in message)
+        if not message.isprintable():
+            message = "".join(character if character.isprintable() else "?" for character in message)
         ids = [f"{name}={id}" for name in _IDS if (id := getattr(record, name, ""))]
         line = " ".join(filter(None, [_when(record), record.levelname, f"{record.name}:", message, *ids]))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

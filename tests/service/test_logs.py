@@ -9,6 +9,7 @@ import logging
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,34 @@ def test_a_traceback_is_told_in_both() -> None:
     assert "ArithmeticError: no number" in told("text", fail)[-1]
     (line,) = told("json", fail)
     assert json.loads(line)["traceback"].endswith("ArithmeticError: no number")
+
+
+def test_lines_come_while_it_goes_on_and_in_order() -> None:
+    stream, log = io.StringIO(), logging.getLogger("bma.service")
+    with logging_to(stream):
+        for number in range(3):
+            log.info("first %d", number)
+        end = time.monotonic() + 30
+        while stream.getvalue().count("\n") < 3 and time.monotonic() < end:
+            time.sleep(0.005)
+        assert [line[-7:] for line in stream.getvalue().splitlines()] == ["first 0", "first 1", "first 2"]
+        log.info("then")
+    assert stream.getvalue().endswith("then\n")
+
+
+def test_a_line_that_can_not_be_told_says_so_and_the_others_come() -> None:
+    log = logging.getLogger("bma.service")
+    for style in ("text", "json"):
+        lines = told(style, lambda: log.info("%d", "no number"), lambda: log.info("the next"))
+        assert lines[0] == "a line of bma.service can't be told: TypeError in '%d'"
+        assert "the next" in lines[1]
+
+
+def test_a_stream_that_is_gone_ends_nothing() -> None:
+    stream = io.StringIO()
+    stream.close()
+    with logging_to(stream):
+        logging.getLogger("bma.service").info("unheard")
 
 
 def test_a_stderr_that_nobody_reads_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
