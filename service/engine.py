@@ -50,6 +50,7 @@ from training.model.memory import Modality
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
 COUNTED = 5.0  # seconds that a scrape of the metrics waits for a catalogue's counts
+ROUNDED = 0.01  # by which a unit norm may be off
 TRIED = 30.0  # seconds that a lane has for a batch that is only tried, its own start among them
 LANES = 8  # batches at once where nobody says otherwise: on a CPU each has a process with the model of its own
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -258,6 +259,8 @@ class Engine:
                 raise problem.__cause__ or problem from None
             if isinstance(outcome, Problem):
                 raise outcome
+            if abs(float(np.linalg.norm(outcome[1])) - 1.0) > ROUNDED:  # 0 of weights that are 0, or far too large
+                raise ArithmeticError("the model's projection z has no unit norm")
         self.health.settle(doubts)
 
     async def scrape(self) -> bytes:

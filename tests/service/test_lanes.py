@@ -192,7 +192,7 @@ def test_cores_are_shared_by_the_batches_that_there_may_be(
     try:
         asyncio.run(engine.self_test())
         monkeypatch.setattr(engine.admission, "_items", under_way)
-        asked = engine._compute([embedder.empty("image")], "image").z
+        asked = engine._compute([embedder.empty("image")], "image").h
     finally:
         monkeypatch.undo()
         engine.close()
@@ -205,7 +205,7 @@ class Told(Lane):
     def embed(self, packed: Any, modality: Any, threads: int, batch_size: int) -> Embedding:
         found = super().embed(packed, modality, threads, batch_size)
         assert torch.get_num_threads() == threads
-        return Embedding(found.h, np.full_like(found.z, threads))
+        return Embedding(np.full_like(found.h, threads), found.z)
 
 
 class Fragile(Lane):

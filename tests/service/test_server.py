@@ -179,17 +179,21 @@ def test_a_folder_that_can_not_be_written_is_served_read_only(
         engine.close()
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(1e38, "the model's answer is not a number"), (0.0, "the model's projection z has no unit norm")],
+)
 def test_a_model_that_does_not_compute_is_not_announced(
-    sentence: Sentence, bundle_folder: Path, tmp_path: Path
+    sentence: Sentence, bundle_folder: Path, tmp_path: Path, value: float, told: str
 ) -> None:
     from training.model.bundle import load_bundle
 
     bundle = load_bundle(bundle_folder)
     for weight in bundle.model.parameters():
-        weight.data.fill_(float("nan"))
+        weight.data.fill_(value)
     bundle.save(tmp_path / "broken")
     words = sentence("--port", "0", "--model", tmp_path / "broken")
-    assert f"{tmp_path / 'broken'} fails its self-test (the model's answer is not a number); " in words
+    assert f"{tmp_path / 'broken'} fails its self-test ({told}); " in words
     assert "train it again" in words
 
 

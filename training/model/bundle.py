@@ -110,7 +110,8 @@ def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle's folder onto the CPU.
 
     Raises:
-        BundleError: it is missing, incomplete, of an unknown schema, or its tensors do not fit its configuration.
+        BundleError: it is missing, incomplete, of an unknown schema, its tensors do not fit its configuration, or hold
+            NaN or infinity.
     """
     path = Path(path)
     if not path.is_dir():
@@ -201,6 +202,11 @@ def _read_tensors(file: Path, expected: dict[str, tuple[torch.Size, torch.dtype]
             raise BundleError(
                 f"{file}: the tensor '{key}' holds {_plain(tensors[key].dtype)}, not {_plain(dtype)}; "
                 "copy or train the bundle again"
+            )
+        # the encoders would turn some of it into numbers again; a sum in double precision can't be infinite by itself
+        if not tensors[key].sum(dtype=torch.float64).isfinite():
+            raise BundleError(
+                f"{file}: the tensor '{key}' holds numbers that are not finite; copy or train the bundle again"
             )
     for key in tensors:
         if key not in expected:

@@ -331,6 +331,14 @@ def test_a_tensor_that_does_not_fit_is_named(saved: Path, name: str, key: str) -
     assert f"{saved / name}: the tensor '{key}' holds float16, not " in refusal(saved)
 
 
+@pytest.mark.parametrize(("name", "key"), [(WEIGHTS, "image_encoder.conv1.weight"), (HEADS, "sound.bias")])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_single_number_that_is_not_finite_is_found(saved: Path, name: str, key: str, value: float) -> None:
+    edit_tensors(saved / name, lambda tensors: tensors[key].view(-1)[-1:].fill_(value))
+    said = f"the tensor '{key}' holds numbers that are not finite; copy or train the bundle again"
+    assert refusal(saved) == f"{saved / name}: {said}"
+
+
 def test_a_tensor_that_nobody_asked_for_is_named(saved: Path) -> None:
     edit_tensors(saved / WEIGHTS, lambda tensors: tensors.update(extra=torch.zeros(3)))
     assert "holds a tensor 'extra' that the model does not know" in refusal(saved)
