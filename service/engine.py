@@ -343,7 +343,7 @@ class Engine:
         try:
             return self._decoders.read(upload.data, upload.name, modality, allowance, ticket)
         except MediaError as error:
-            return error
+            return error.with_traceback(None)  # which holds the file
         except AllowanceSpent:
             said = "is one sound too many for a request; send it in another"
             return MediaTooLarge(upload.name, said, self.limits.request_seconds)

@@ -179,6 +179,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> JSONResponse:
+        _forget_frames(error)
         return error.response(request.url.path)
 
     @app.exception_handler(CatalogueError)
@@ -193,6 +194,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        _forget_frames(error)
         headers = dict(error.headers) if error.headers else None
         if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"There is no {request.url.path} here; /docs lists every path."
@@ -212,6 +214,13 @@ def install(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         problem = Problem("internal", "The service failed on this request; its log says why. Try again later.")
         return problem.response(request.url.path)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Some of them hold the error, which holds them: what came of the body would be kept for long."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _explain(error: RequestValidationError) -> str:

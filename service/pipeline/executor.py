@@ -118,6 +118,7 @@ class Executor:
                         self._wake()
             while (batch := self._next(thread)) is not None:
                 self._run(*batch)
+                batch = None  # what requests have sent is not kept until the next ones come
         except BaseException as error:  # noqa: BLE001 - whatever ends this thread, its requests are answered
             log.error("a thread of the model has died and is started again", exc_info=error)
             self._health.crashed(NAME)  # before the answers, so that who has read one sees it

@@ -141,6 +141,7 @@ class Stage:
                 self._setup()
             while (job := self._next()) is not None:
                 self._do(job)
+                job = None  # what a request has sent is not kept until the next one comes
         except BaseException as error:  # noqa: BLE001 - whatever ends this thread, its request is answered
             log.error("a thread of stage '%s' has died and is started again", self.name, exc_info=error)
             with self._changed:  # before this one ends, so that `close` never sees none while there is work
@@ -168,16 +169,15 @@ class Stage:
         begin = time.perf_counter()
         failed: Exception | None = None
         try:
-            result = job.function(*job.arguments)
+            job.future.set_result(job.function(*job.arguments))
         except Exception as error:  # noqa: BLE001 - it is the caller's
             failed = error
             job.future.set_exception(error)
-        else:
-            job.future.set_result(result)
         end = time.perf_counter()
         self._seconds.observe(end - begin)
         if job.trace is not None:
             job.trace.stage(self.name, begin, end, failed)
+        del job, failed  # they hold the error, whose traceback holds this frame: nothing would free them for long
 
 
 async def before_deadline(waiter: Awaitable[T], ticket: Ticket, dropped: Counter) -> T:

@@ -155,7 +155,10 @@ class Workers:
         self._give_back(worker)
         if good:
             return outcome
-        raise outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # its traceback holds this frame
 
     def close(self) -> None:
         """Let all of them end."""
