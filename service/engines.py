@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine import Engine
+from service.garbage import free_what_was_replaced
+
+SETTLED = 0.1  # seconds after which nobody who asked for another engine has the one before at hand
 
 log = logging.getLogger("bma.reload")
 
@@ -59,6 +62,7 @@ class Engines:
                 await new.self_test()
             except Exception as error:
                 await asyncio.to_thread(_close, new, new.catalogue is old.catalogue)
+                self._begin(_free())
                 raise self._failed(error) from error
             self.current = new
             self._answers(new)
@@ -89,10 +93,12 @@ class Engines:
     def _let_go(self, engine: Engine) -> None:
         if id(engine) in self._retired and not self._requests[id(engine)]:
             del self._retired[id(engine)], self._requests[id(engine)]
-            closing = asyncio.to_thread(_close, engine, self._is_used(engine))
-            task = asyncio.get_running_loop().create_task(closing)
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._begin(_retire(engine, self._is_used(engine)))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _is_used(self, engine: Engine) -> bool:
         """Whether another engine has its catalogue."""
@@ -122,7 +128,20 @@ class Leases:
         try:
             await self.app(scope, receive, send)
         finally:
+            del scope["state"]["engine"]  # the server keeps the scope until the connection's next request
             self.engines.give_back(engine)
+
+
+async def _retire(engine: Engine, keep_catalogue: bool) -> None:
+    await asyncio.to_thread(_close, engine, keep_catalogue)
+    del engine
+    await _free()
+
+
+async def _free() -> None:
+    """Give an engine's memory back: its parts know each other, so that it is not freed by itself."""
+    await asyncio.sleep(SETTLED)
+    await asyncio.to_thread(free_what_was_replaced)
 
 
 def _close(engine: Engine, keep_catalogue: bool) -> None:

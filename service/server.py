@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import ipaddress
 import logging
 import math
@@ -21,6 +20,7 @@ from service.app import create_app
 from service.connection import connection
 from service.engine import Engine
 from service.engines import Engines
+from service.garbage import spare_what_is_loaded
 from service.hangup import loading_through_hangups
 from service.loading import ServeError, Succession
 from service.logs import logging_to
@@ -30,9 +30,6 @@ if TYPE_CHECKING:  # an extra
     from service.tracing import Tracing
 
 SWITCH = 0.0005  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
-# Objects more than before, after which the garbage collector looks for cycles. Requests leave none that are large, and
-# in Python's own 700 are only those under way: to look through them took a twentieth of a core under load.
-NEW = 10_000
 
 log = logging.getLogger("bma.service")
 
@@ -56,8 +53,7 @@ def serve(settings: Settings) -> None:
         succession = Succession(settings, keys)
         server = make_server(succession.first(), access_of(settings, keys), succession, tracing)
         sys.setswitchinterval(SWITCH)
-        gc.freeze()  # what is loaded stays, and to look through it stops every request while it lasts
-        gc.set_threshold(NEW)
+        spare_what_is_loaded()
         log.info("settings: %s", settings.shown())
         print(f"serving on {address(listener)} (Ctrl-C ends it)", flush=True)
         # uvicorn hands signals on once it has shut down; Ctrl-C is how the service is ended, not an error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import re
 import shutil
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from index.local import LocalCatalogue
 from service.access.keys import add_key, remove_key
 from service.engine import Engine
 from service.engines import Engines, Leases, ReloadError
+from service.garbage import spare_what_is_loaded
 from service.limits import Limits
 from service.loading import Succession
 from service.settings import load_settings
@@ -253,6 +257,53 @@ def test_an_engine_closes_when_its_last_request_has_ended(embedder: Any, empty_c
         assert closed == ["old", "new"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_memory_of_an_engine_that_does_not_answer_any_more_is_given_back(
+    embedder: Any, fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where Python's collector was told to pass over it, as `bma serve` does, and does not come by itself."""
+    caplog.set_level(logging.CRITICAL, "bma.reload")  # pytest keeps what is logged, with its traceback
+    gone: list[weakref.ref[Engine]] = []
+
+    async def tested() -> None:
+        if fails:
+            raise ArithmeticError("no number")
+
+    def load(old: Engine) -> Engine:
+        new = Engine(embedder, None, Limits())
+        new.self_test = tested  # type: ignore[method-assign]
+        gone.append(weakref.ref(new if fails else old))
+        return new
+
+    async def run() -> None:
+        engines = Engines(Engine(embedder, None, Limits()), load)
+        gc.collect()
+        spare_what_is_loaded()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await scope["state"]["engine"].embed([embedder.empty("image")], "image")
+
+        scope = {"type": "http"}  # the server has it for longer than the request
+        await Leases(app, engines)(scope, None, None)  # type: ignore[arg-type]
+        with pytest.raises(ReloadError) if fails else nullcontext():
+            await engines.reload()
+        end = time.monotonic() + 60
+        while gone[0]() is not None and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        assert gone[0]() is None
+        assert scope
+        await engines.close()
+
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.unfreeze()
+        gc.enable()
+        gc.set_threshold(*before)
 
 
 def test_a_service_that_nobody_started_so_can_not_be_reloaded(embedder: Any) -> None:
