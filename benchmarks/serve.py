@@ -5,7 +5,7 @@
 
 LitServe and BentoML need a virtual environment of their own, since BentoML holds other packages at older versions:
 
-    python -m venv peers && peers/bin/pip install -e '.[service]' litserve bentoml uvloop httptools
+    python -m venv peers && peers/bin/pip install -e '.[bench-serving]'
     python benchmarks/serve.py --peers peers/bin/python
 
 Each peer runs twice: with the encoders `plain`, as torch gives them and as one would write such a server, and `frozen`,
