@@ -29,7 +29,7 @@ from service.settings import Settings, traces_endpoint
 if TYPE_CHECKING:  # an extra
     from service.tracing import Tracing
 
-SWITCH = 0.0005  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
+SWITCH = 0.0001  # seconds for which a thread may keep Python from the others: the model's ask for it at each operation
 
 log = logging.getLogger("bma.service")
 
