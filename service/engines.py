@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine import Engine
 from service.garbage import free_what_was_replaced
 
-SETTLED = 0.1  # seconds after which nobody who asked for another engine has the one before at hand
+# Seconds before each try to free an engine: who asked for another has the one before at hand for a moment.
+PAUSES = (0.1, 1.0, 10.0)
 
 log = logging.getLogger("bma.reload")
 
@@ -42,6 +44,7 @@ class Engines:
         self._requests: Counter[int] = Counter()
         self._retired: dict[int, Engine] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._freeing: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
 
     async def reload(self) -> Engine:
@@ -61,8 +64,10 @@ class Engines:
             try:
                 await new.self_test()
             except Exception as error:
-                await asyncio.to_thread(_close, new, new.catalogue is old.catalogue)
-                self._begin(_free())
+                try:
+                    await asyncio.to_thread(_close, new, new.catalogue is old.catalogue)
+                finally:
+                    self._free(new)
                 raise self._failed(error) from error
             self.current = new
             self._answers(new)
@@ -73,6 +78,8 @@ class Engines:
 
     async def close(self) -> None:
         """Close all of them."""
+        for task in self._freeing:
+            task.cancel()
         while self._closing:
             await asyncio.gather(*self._closing)
         while self._retired:
@@ -93,12 +100,16 @@ class Engines:
     def _let_go(self, engine: Engine) -> None:
         if id(engine) in self._retired and not self._requests[id(engine)]:
             del self._retired[id(engine)], self._requests[id(engine)]
-            self._begin(_retire(engine, self._is_used(engine)))
+            closing = asyncio.to_thread(_close, engine, self._is_used(engine))
+            task = asyncio.get_running_loop().create_task(closing)
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+            task.add_done_callback(lambda closed: self._free(engine))
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _free(self, engine: Engine) -> None:
+        task = asyncio.get_running_loop().create_task(_freed(weakref.ref(engine)))
+        self._freeing.add(task)
+        task.add_done_callback(self._freeing.discard)
 
     def _is_used(self, engine: Engine) -> bool:
         """Whether another engine has its catalogue."""
@@ -132,16 +143,13 @@ class Leases:
             self.engines.give_back(engine)
 
 
-async def _retire(engine: Engine, keep_catalogue: bool) -> None:
-    await asyncio.to_thread(_close, engine, keep_catalogue)
-    del engine
-    await _free()
-
-
-async def _free() -> None:
+async def _freed(engine: weakref.ref[Engine]) -> None:
     """Give an engine's memory back: its parts know each other, so that it is not freed by itself."""
-    await asyncio.sleep(SETTLED)
-    await asyncio.to_thread(free_what_was_replaced)
+    for pause in PAUSES:
+        await asyncio.sleep(pause)
+        await asyncio.to_thread(free_what_was_replaced)
+        if engine() is None:
+            return
 
 
 def _close(engine: Engine, keep_catalogue: bool) -> None:

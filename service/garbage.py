@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 
 # Objects more than before, after which the collector looks for cycles. Requests leave none that are large, and in
 # Python's own 700 are only those under way: to look through them took a twentieth of a core under load.
@@ -17,8 +18,12 @@ def spare_what_is_loaded() -> None:
 
 def free_what_was_replaced() -> None:
     """Free what nobody has any more, also of what was spared. It stops every request once, for some 0.1 s."""
-    spared = gc.get_freeze_count()
-    gc.unfreeze()
-    gc.collect()
-    if spared:
-        gc.freeze()
+    with _freeing:
+        spared = gc.get_freeze_count()
+        gc.unfreeze()
+        gc.collect()
+        if spared:
+            gc.freeze()
+
+
+_freeing = threading.Lock()

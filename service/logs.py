@@ -37,6 +37,7 @@ _UNTOLD = ("logThreads", "logProcesses", "logMultiprocessing")  # what no line t
 
 _request: ContextVar[str] = ContextVar("request", default="")
 _log = logging.getLogger("bma.request")
+_plain = logging.Formatter()
 
 
 class RequestLog:
@@ -135,9 +136,18 @@ class _Waiting(logging.handlers.QueueHandler):
         self._lines = lines
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The line as it will be, made where the request's id is known, and its trace's."""
+        """The line as it will be, made where the request's id is known, and its trace's; of errors only the text, as
+        their tracebacks hold what requests have sent.
+        """
         record.request = _request.get()
         record.trace = traced.id if (traced := trace.get()) is not None else ""
+        try:
+            record.msg = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - the line's own fault
+            record.msg = f"a line that can't be told: {type(error).__name__} in {str(record.msg)!r}"
+        record.args = None
+        if record.exc_info:
+            record.exc_text, record.exc_info = _plain.formatException(record.exc_info), None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -155,29 +165,28 @@ class _Writer(threading.Thread):
 
     def run(self) -> None:
         """Write until `stop`."""
-        goes_on = True
-        while goes_on:
-            records = [self._lines.get()]
-            if records[0] is not None:
-                time.sleep(GATHERED)
-            while not self._lines.empty():
-                records.append(self._lines.get())
-            goes_on = None not in records
-            text = "".join(self._line(record) for record in records if record is not None)
-            with contextlib.suppress(OSError, ValueError):  # nobody is there who could be told
-                self._stream.write(text)
-                self._stream.flush()
+        while self._write(self._gather()):
+            pass
 
     def stop(self) -> None:
         """Have written what waits, within bounds: it waits for a stream that takes lines, not for one that does not."""
         self._lines.put(None)
         self.join(PATIENCE)
 
-    def _line(self, record: logging.LogRecord) -> str:
-        try:
-            return f"{self._style.format(record)}\n"
-        except Exception as error:  # noqa: BLE001 - the line's own fault
-            return f"a line of {record.name} can't be told: {type(error).__name__} in {record.msg!r}\n"
+    def _gather(self) -> list[logging.LogRecord | None]:
+        records = [self._lines.get()]
+        if records[0] is not None:
+            time.sleep(GATHERED)
+        while not self._lines.empty():
+            records.append(self._lines.get())
+        return records
+
+    def _write(self, records: list[logging.LogRecord | None]) -> bool:
+        """Whether it goes on."""
+        with contextlib.suppress(Exception):  # nobody is there who could be told
+            self._stream.write("".join(f"{self._style.format(line)}\n" for line in records if line is not None))
+            self._stream.flush()
+        return None not in records
 
 
 class _Json(logging.Formatter):
@@ -195,8 +204,8 @@ class _Json(logging.Formatter):
             if id := getattr(record, name, ""):
                 entry[name] = id
         entry.update(getattr(record, "fields", {}))
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+        if record.exc_text:
+            entry["traceback"] = record.exc_text
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
@@ -212,7 +221,7 @@ class _Text(logging.Formatter):
             message = "".join(character if character.isprintable() else "?" for character in message)
         ids = [f"{name}={id}" for name in _IDS if (id := getattr(record, name, ""))]
         line = " ".join(filter(None, [_when(record), record.levelname, f"{record.name}:", message, *ids]))
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{record.exc_text}" if record.exc_text else line
 
 
 def _when(record: logging.LogRecord) -> str:

@@ -216,11 +216,14 @@ def install(app: FastAPI) -> None:
         return problem.response(request.url.path)
 
 
-def _forget_frames(error: BaseException | None) -> None:
+def _forget_frames(error: BaseException) -> None:
     """Some of them hold the error, which holds them: what came of the body would be kept for long."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__context__
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        seen.add(id(one))
+        one.__traceback__ = None
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None and id(other) not in seen]
 
 
 def _explain(error: RequestValidationError) -> str:

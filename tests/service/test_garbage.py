@@ -77,12 +77,14 @@ def hangs_up(client: httpx.Client) -> int:
     head = b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999\r\n"
     head += b"content-type: multipart/form-data; boundary=x\r\n\r\n"
     part = b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    end = time.monotonic() + SOON
+    while kept()["MultiPartParser"] and time.monotonic() < end:  # of the one before
+        time.sleep(0.01)
     with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
         connection.sendall(head + part + RUBBISH)
-        end = time.monotonic() + SOON
-        while not kept()["MultiPartParser"] and time.monotonic() < end:  # until it is read
+        while not (read := kept()["MultiPartParser"]) and time.monotonic() < end:
             time.sleep(0.01)
-        return kept()["MultiPartParser"]
+        return read
 
 
 ASKED: dict[str, tuple[Callable[[httpx.Client], int], int]] = {
@@ -128,9 +130,11 @@ def test_nothing_of_a_request_is_kept(client: httpx.Client, name: str) -> None:
 
 
 @pytest.mark.usefixtures("collector_off")
+@pytest.mark.parametrize("fails", [False, True])
 def test_nothing_is_kept_where_the_model_has_no_answer(
-    engine: Engine, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, client: httpx.Client, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
+    """For one file, or for any."""
     before = kept()
 
     def nothing(*given: object) -> None:
@@ -138,6 +142,6 @@ def test_nothing_is_kept_where_the_model_has_no_answer(
 
     with monkeypatch.context() as patch:
         patch.setattr(engine._executor, "_embed", nothing)
-        patch.setattr(engine._executor, "_probe", lambda modality: None)
-        assert [embedding(client, picture()) for _ in range(3)] == [422] * 3
+        patch.setattr(engine._executor, "_probe", nothing if fails else lambda modality: None)
+        assert [embedding(client, picture()) for _ in range(3)] == [503 if fails else 422] * 3
     assert freed(before), kept()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
@@ -10,6 +11,7 @@ import re
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,15 +102,55 @@ def test_a_line_that_can_not_be_told_says_so_and_the_others_come() -> None:
     log = logging.getLogger("bma.service")
     for style in ("text", "json"):
         lines = told(style, lambda: log.info("%d", "no number"), lambda: log.info("the next"))
-        assert lines[0] == "a line of bma.service can't be told: TypeError in '%d'"
+        assert "a line that can't be told: TypeError in '%d'" in lines[0]
         assert "the next" in lines[1]
 
 
-def test_a_stream_that_is_gone_ends_nothing() -> None:
-    stream = io.StringIO()
-    stream.close()
+def test_a_stream_that_fails_ends_nothing() -> None:
+    log, failed = logging.getLogger("bma.service"), threading.Event()
+
+    class Failing(io.StringIO):
+        def write(self, text: str) -> int:
+            if "unheard" in text:
+                failed.set()
+                raise MemoryError
+            return super().write(text)
+
+    stream = Failing()
     with logging_to(stream):
-        logging.getLogger("bma.service").info("unheard")
+        log.info("unheard")
+        assert failed.wait(30)
+        log.info("heard")
+    assert "heard" in stream.getvalue()
+
+
+def test_what_an_error_was_about_is_not_kept() -> None:
+    """Its traceback holds frames, with a request's body; it is told of errors before it, too."""
+
+    class Body:
+        pass
+
+    def fail() -> None:
+        body = Body()
+        bodies.append(weakref.ref(body))
+        try:
+            raise KeyError("inner")
+        except KeyError:
+            raise ArithmeticError("outer") from None
+
+    bodies: list[weakref.ref[Body]] = []
+    stream, log = io.StringIO(), logging.getLogger("bma.service")
+    gc.disable()
+    try:
+        with logging_to(stream):
+            try:
+                fail()
+            except ArithmeticError as error:
+                log.error("%s", error, exc_info=error)
+            assert bodies[0]() is None
+    finally:
+        gc.enable()
+    assert "ArithmeticError: outer" in stream.getvalue()
 
 
 def test_a_stderr_that_nobody_reads_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
