@@ -183,10 +183,17 @@ class _Writer(threading.Thread):
 
     def _write(self, records: list[logging.LogRecord | None]) -> bool:
         """Whether it goes on."""
+        text = "".join(self._line(record) for record in records if record is not None)
         with contextlib.suppress(Exception):  # nobody is there who could be told
-            self._stream.write("".join(f"{self._style.format(line)}\n" for line in records if line is not None))
+            self._stream.write(text)
             self._stream.flush()
         return None not in records
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self._style.format(record)}\n"
+        except Exception as error:  # noqa: BLE001 - this line's own fault; the others are told
+            return f"a line of {record.name} can't be told: {type(error).__name__}\n"
 
 
 class _Json(logging.Formatter):

@@ -106,6 +106,20 @@ def test_a_line_that_can_not_be_told_says_so_and_the_others_come() -> None:
         assert "the next" in lines[1]
 
 
+def test_a_field_that_can_not_be_told_costs_its_line_alone() -> None:
+    class Wordless:
+        def __str__(self) -> str:
+            raise LookupError
+
+    log = logging.getLogger("bma.service")
+    for style in ("text", "json"):
+        lines = told(
+            style, lambda: log.info("bad", extra={"fields": {"what": Wordless()}}), lambda: log.info("the next")
+        )
+        assert lines[0] == "a line of bma.service can't be told: LookupError"
+        assert "the next" in lines[1]
+
+
 def test_a_stream_that_fails_ends_nothing() -> None:
     log, failed = logging.getLogger("bma.service"), threading.Event()
 
