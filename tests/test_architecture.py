@@ -16,6 +16,7 @@ WEB = {"fastapi", "starlette", "uvicorn", "httpx", "pydantic"}
 # What runs a command, and may therefore use the whole of training.
 COMMANDS = {f"service/{name}.py" for name in ("cli", "commands", "demo", "indexing", "own", "project", "reembedding")}
 CLIENT = ("service/client.py", "service/async_client.py", "service/remote/")
+COMPILER = {"torchvision", "torch._dynamo", "torch._inductor", "sympy"}  # to import them takes as long as torch
 FILES = sorted(str(file.relative_to(ROOT)) for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 
 
@@ -78,11 +79,17 @@ def test_packages_import_nothing_by_themselves(file: str) -> None:
         ("from bma_memory import Embedder, load_bundle", {"fastapi", "faiss", "httpx"}),
         ("import index.stores, index.milvus", {"pymilvus", "grpc", "pandas"}),
         ("import service.server", {"opentelemetry.sdk", "opentelemetry.exporter"}),
+        ("import service.server, training.run", COMPILER),
         ("import service.asking", {"torch", "PIL", "av", "numpy", "fastapi", "faiss"}),
     ],
 )
 def test_the_face_imports_no_more_than_is_asked_for(code: str, absent: set[str]) -> None:
     assert not absent & loaded(code)
+
+
+def test_a_bundle_answers_without_torchs_compiler(bundle_folder: Path) -> None:
+    code = f"from bma_memory import Embedder; e = Embedder({str(bundle_folder)!r}); e.embed_images([e.empty('image')])"
+    assert not COMPILER & loaded(code)
 
 
 def test_serving_loads_the_model_from_training_and_nothing_else() -> None:

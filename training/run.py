@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torchaudio
-import torchvision
 
 from training.batch import Feeder
 from training.config import TrainingConfig
@@ -198,7 +197,6 @@ class _Loop:
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
                 "torchaudio": torchaudio.__version__,
             },
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -1,10 +1,44 @@
-"""Feature encoders E_v and E_s: residual networks on torchvision's basic block."""
+"""Feature encoders E_v and E_s: residual networks.
+
+torchvision's own would do, but to import it takes as long as to import torch (it loads torch's compiler), at each start
+of the service and of each of its workers; the tests hold these to it.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
+
+
+class BasicBlock(nn.Module):
+    """Two 3 × 3 convolutions beside a shortcut (He et al. 2016), under torchvision's names.
+
+    Args:
+        in_channels, out_channels: of the input and the output.
+        stride: of the first convolution.
+        downsample: the shortcut, where it changes the shape.
+
+    Shapes: float `[N, in_channels, H, W]` to float `[N, out_channels, H / stride, W / stride]`, rounded up.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, downsample: nn.Sequential | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A block's output."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        x += shortcut  # in place: x has to be on the left
+        out: Tensor = self.relu(x)
+        return out
 
 
 class ResNet(nn.Module):
@@ -35,7 +69,8 @@ class ResNet(nn.Module):
         self.layer3 = _stage(stem * 2, stem * 4, blocks[2], stride=2)
         self.layer4 = _stage(stem * 4, stem * 8, blocks[3], stride=2)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            # nothing can be drawn for a model whose weights are read later, and torch would load its compiler to do so
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.resnet import BasicBlock
 
-from training.model.encoder import ResNet
+from training.model.encoder import BasicBlock, ResNet
 
 
 class FrozenResNet(nn.Module):
@@ -39,7 +37,7 @@ class FrozenResNet(nn.Module):
         self.dtype = dtype
         kind = _Split if exact_stem and dtype == torch.bfloat16 else _Convolution
         self.stem = kind(_folded(encoder.conv1, encoder.bn1), dtype)
-        blocks = (block for stage in _stages(encoder) for block in stage)
+        blocks = (module for module in encoder.modules() if isinstance(module, BasicBlock))
         self.blocks = nn.ModuleList(_FrozenBlock(block, dtype) for block in blocks)
         with torch.inference_mode():  # what oneDNN can't do here is said now, while the encoder can still stand in
             self(torch.zeros(1, encoder.conv1.in_channels, 32, 32))
@@ -60,9 +58,11 @@ class _FrozenBlock(nn.Module):
         self.first = _Convolution(_folded(block.conv1, block.bn1), dtype)
         self.second = _Convolution(_folded(block.conv2, block.bn2), dtype)
         self.shortcut: _Convolution | None = None
-        if isinstance(block.downsample, nn.Sequential):
+        if block.downsample is not None:
             convolution, norm = block.downsample
-            self.shortcut = _Convolution(_folded(convolution, norm), dtype)  # type: ignore[arg-type]
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            self.shortcut = _Convolution(_folded(convolution, norm), dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.shortcut is None else self.shortcut(x)
@@ -143,10 +143,6 @@ def _peaks(x: Tensor, dim: int) -> Tensor:
     later = part(found, 1)
     torch.maximum(later, part(odd, 0, later.shape[dim]), out=later)
     return found
-
-
-def _stages(encoder: ResNet) -> Sequence[nn.Sequential]:
-    return (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4)
 
 
 def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

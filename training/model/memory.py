@@ -33,8 +33,11 @@ class BimodalMemory(nn.Module):
         if tau_m <= 0:
             raise ValueError(f"tau_m must be above 0, not {tau_m}")
         self.tau_m = tau_m
-        self.visual = nn.Parameter(torch.randn(slots, channels))
-        self.sound = nn.Parameter(torch.randn(slots, channels))
+        self.visual = nn.Parameter(torch.empty(slots, channels))
+        self.sound = nn.Parameter(torch.empty(slots, channels))
+        if not self.visual.is_meta:  # see encoder.py
+            nn.init.normal_(self.visual)
+            nn.init.normal_(self.sound)
 
     def key(self, modality: Modality) -> Tensor:
         """The memory that queries of `modality` are addressed against, `[n, c]`."""
