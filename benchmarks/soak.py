@@ -2,6 +2,7 @@
 
     python benchmarks/soak.py                # ten minutes; a model of preset small's size with random weights
     python benchmarks/soak.py --minutes 1 --bundle runs/demo/model --json soak.json
+    python benchmarks/soak.py --apart        # half of the cores for the service, the others for the clients
 
 Starts `bma serve`, measures what clients get from it that wait for their answers, then sends it twice that, whatever it
 says, with hostile clients beside (`benchmarks/soaking/load.py`). Watches its memory, threads and files, ends it with
@@ -24,7 +25,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,18 @@ import torch
 
 from index.catalogue import Item
 from index.local import LocalCatalogue
+from service.pipeline.cores import cores
 from training.config import make_config
 from training.model.bundle import MODALITIES, Bundle, load_bundle
 from training.model.head import ClassHead
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
 
+Cores = Collection[int] | None
+
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
-CLIENTS = 32  # of the closed loop
+CLIENTS = 16  # of the closed loop, for each core of the service: enough to keep it at work, and too few to be refused
 OVERLOAD = 2.0  # times the capacity
 DEADLINE = 2.0  # seconds of each request
 STOCK = 2000  # items of the catalogue from the start
@@ -59,12 +63,15 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, help="a trained bundle; without it one of preset small's size is made")
     parser.add_argument("--minutes", type=float, default=10.0, help="of overload")
     parser.add_argument("--short", action="store_true", help="for seconds: no goals on speed, memory may grow")
+    parser.add_argument(
+        "--apart", action="store_true", help="half of the cores for the service, the others for the clients (Linux)"
+    )
     parser.add_argument("--json", type=Path, help="also write all that was measured here")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service ends too
     with tempfile.TemporaryDirectory() as folder:
         bundle = arguments.bundle or make_bundle(Path(folder) / "bundle")
-        measured = soak(bundle, Path(folder), 60 * arguments.minutes)
+        measured = soak(bundle, Path(folder), 60 * arguments.minutes, *(halves() if arguments.apart else ()))
     missed = [said for said, good in goals(measured, arguments.short).items() if not good]
     show(measured, missed)
     if arguments.json:
@@ -73,26 +80,29 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def soak(bundle: Path, folder: Path, seconds: float) -> dict[str, Any]:
+def soak(bundle: Path, folder: Path, seconds: float, ours: Cores = None, theirs: Cores = None) -> dict[str, Any]:
     """Capacity, overload, end, and what is there after a new start.
 
     Args:
         bundle: the model's.
         folder: for the catalogue and the service's log.
         seconds: of overload.
+        ours, theirs: the service's cores and the clients'; all where None.
     """
     catalogue = make_catalogue(bundle, folder / "catalogue")
     brief = min(30.0, max(3.0, seconds / 10))
-    with served(bundle, catalogue, folder / "first.log") as service:
-        closed = ("--clients", CLIENTS, "--seconds", brief, "--warm", brief / 3)
-        first = load(service.url, *closed, "--name", "first")
+    clients = CLIENTS * (len(ours) if ours else cores())
+    with served(bundle, catalogue, folder / "first.log", ours) as service:
+        closed = ("--clients", clients, "--seconds", brief, "--warm", brief / 3)
+        first = load(service.url, *closed, "--name", "first", cores=theirs)
         capacity = done(first) / brief
         _say(f"capacity {capacity:.1f}/s; now {OVERLOAD * capacity:.1f}/s for {seconds:.0f} s")
         before = service.sample()
         with service.watched(min(5.0, seconds / 12)):
             rate = OVERLOAD * capacity
-            second = load(service.url, "--rate", rate, "--seconds", seconds, "--hostile", "--name", "second")
-        third = load(service.url, *closed, "--name", "third")
+            overload = ("--rate", rate, "--seconds", seconds, "--hostile")
+            second = load(service.url, *overload, "--name", "second", cores=theirs)
+        third = load(service.url, *closed, "--name", "third", cores=theirs)
         quiet = settled(service, before)
         ended = service.end()
     runs = [first, second, third]
@@ -105,6 +115,8 @@ def soak(bundle: Path, folder: Path, seconds: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "deadline": DEADLINE,
+        "cores": [sorted(each) if each else "all" for each in (ours, theirs)],
+        "clients": clients,
         "capacity": capacity,
         "offered": second["offered"] / seconds,
         "goodput": done(second) / seconds,
@@ -162,7 +174,7 @@ def show(measured: dict[str, Any], missed: Sequence[str]) -> None:
     share = measured["goodput"] / measured["capacity"]
     waiting = Counter(measured["first"]["statuses"]) + Counter(measured["third"]["statuses"])
     rows = {
-        f"capacity, {CLIENTS} clients that wait for their answers": f"{measured['capacity']:.1f}/s",
+        f"capacity, {measured['clients']} clients that wait for their answers": f"{measured['capacity']:.1f}/s",
         "the same afterwards": f"{measured['afterwards']:.1f}/s",
         f"offered for {measured['seconds']:.0f} s": f"{measured['offered']:.1f}/s",
         "goodput (2xx)": f"{measured['goodput']:.1f}/s",
@@ -247,13 +259,14 @@ class Service:
 
 
 @contextlib.contextmanager
-def served(bundle: Path, catalogue: Path, log: Path) -> Iterator[Service]:
+def served(bundle: Path, catalogue: Path, log: Path, cores: Cores = None) -> Iterator[Service]:
     """A service on a free port, ready."""
     command = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--index", str(catalogue)]
     with log.open("w") as said:
-        process = subprocess.Popen(
-            [*command, "--port", "0"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=said, text=True
-        )
+        with started_on(cores):
+            process = subprocess.Popen(
+                [*command, "--port", "0"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=said, text=True
+            )
         try:
             assert process.stdout is not None
             words = process.stdout.readline().split()
@@ -281,10 +294,33 @@ def settled(service: Service, before: dict[str, float]) -> dict[str, float]:
     return found
 
 
-def load(url: str, *arguments: object) -> dict[str, Any]:
+def halves() -> tuple[set[int], set[int]]:
+    """The cores that this process may use, in two parts."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("--apart takes two cores or more; there is one")
+    return set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])
+
+
+@contextlib.contextmanager
+def started_on(cores: Cores) -> Iterator[None]:
+    """What is started within runs on these cores alone."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def load(url: str, *arguments: object, cores: Cores = None) -> dict[str, Any]:
     """Run clients in a process of their own; what they saw."""
     command = [sys.executable, "-m", "benchmarks.soaking.load", url, "--deadline", DEADLINE, *arguments]
-    done = subprocess.run([*map(str, command)], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
+    with started_on(cores):
+        done = subprocess.run([*map(str, command)], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
