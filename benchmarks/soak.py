@@ -4,9 +4,10 @@
     python benchmarks/soak.py --minutes 1 --bundle runs/demo/model --json soak.json
     python benchmarks/soak.py --apart        # half of the cores for the service, the others for the clients
 
-Starts `bma serve`, measures what clients get from it that wait for their answers, then sends it twice that, whatever it
-says, with hostile clients beside (`benchmarks/soaking/load.py`). Watches its memory, threads and files, ends it with
-SIGTERM, starts it again, and looks for every change that it has acknowledged. Exits with 1 where a goal is missed.
+Starts `bma serve` and, in turns, measures what clients get from it that wait for their answers, and sends it twice that
+for two minutes, whatever it says, with hostile clients beside (`benchmarks/soaking/load.py`). Watches its memory,
+threads and files, ends it with SIGTERM, starts it again, and looks for every change that it has acknowledged. Exits
+with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ CLIENTS = 16  # of the closed loop, for each core of the service: enough to keep
 OVERLOAD = 2.0  # times the capacity
 DEADLINE = 2.0  # seconds of each request
 STOCK = 2000  # items of the catalogue from the start
+ROUND = 120.0  # seconds of overload between two measurements of the capacity
 GOODPUT = 0.9  # of the capacity
 GROWTH = 1.1  # times the memory of the first minute
 GROWTH_SHORT = 1.5  # where the first minute is not over
@@ -90,22 +93,29 @@ def soak(bundle: Path, folder: Path, seconds: float, ours: Cores = None, theirs:
         ours, theirs: the service's cores and the clients'; all where None.
     """
     catalogue = make_catalogue(bundle, folder / "catalogue")
-    brief = min(30.0, max(3.0, seconds / 10))
+    rounds = max(1, round(seconds / ROUND))
+    brief, long = min(20.0, max(3.0, seconds / 10)), seconds / rounds
     clients = CLIENTS * (len(ours) if ours else cores())
     with served(bundle, catalogue, folder / "first.log", ours) as service:
-        closed = ("--clients", clients, "--seconds", brief, "--warm", brief / 3)
-        first = load(service.url, *closed, "--name", "first", cores=theirs)
-        capacity = done(first) / brief
-        _say(f"capacity {capacity:.1f}/s; now {OVERLOAD * capacity:.1f}/s for {seconds:.0f} s")
+
+        def waiting(number: int) -> dict[str, Any]:
+            closed = ("--clients", clients, "--seconds", brief, "--warm", brief / 3)
+            return load(service.url, *closed, "--name", f"waiting-{number}", cores=theirs)
+
+        calm, loud = [waiting(0)], list[dict[str, Any]]()
         before = service.sample()
-        with service.watched(min(5.0, seconds / 12)):
-            rate = OVERLOAD * capacity
-            overload = ("--rate", rate, "--seconds", seconds, "--hostile")
-            second = load(service.url, *overload, "--name", "second", cores=theirs)
-        third = load(service.url, *closed, "--name", "third", cores=theirs)
+        for number in range(1, rounds + 1):
+            rate = OVERLOAD * done(calm[-1]) / brief
+            _say(f"capacity {rate / OVERLOAD:.1f}/s; now {rate:.1f}/s for {long:.0f} s")
+            with service.watched(min(5.0, long / 12)):
+                overload = ("--rate", rate, "--seconds", long, "--hostile", "--name", f"overload-{number}")
+                loud.append(load(service.url, *overload, cores=theirs))
+            calm.append(waiting(number))
         quiet = settled(service, before)
         ended = service.end()
-    runs = [first, second, third]
+    runs = [*calm, *loud]
+    capacities = [done(run) / brief for run in calm]
+    goodputs = [done(run) / long for run in loud]
     with served(bundle, catalogue, folder / "second.log") as again:
         lost = missing(again.url, runs)
         again.end()
@@ -117,13 +127,14 @@ def soak(bundle: Path, folder: Path, seconds: float, ours: Cores = None, theirs:
         "deadline": DEADLINE,
         "cores": [sorted(each) if each else "all" for each in (ours, theirs)],
         "clients": clients,
-        "capacity": capacity,
-        "offered": second["offered"] / seconds,
-        "goodput": done(second) / seconds,
-        "first": first,
-        "second": second,
-        "third": third,
-        "afterwards": done(third) / brief,
+        "rounds": rounds,
+        "capacity": capacities,
+        "offered": [run["offered"] / long for run in loud],
+        "goodput": goodputs,
+        # the machine's speed changes: each stretch of overload beside what was possible just before and after it
+        "shares": [2 * good / sum(pair) for good, pair in zip(goodputs, pairwise(capacities), strict=True)],
+        "calm": together(calm),
+        "loud": together(loud),
         "before": before,
         "begin": middle(service.samples[:part]),
         "end": middle(service.samples[-part:]),
@@ -140,8 +151,8 @@ def soak(bundle: Path, folder: Path, seconds: float, ours: Cores = None, theirs:
 
 def goals(measured: dict[str, Any], short: bool) -> dict[str, bool]:
     """What is asked for, and whether it was reached."""
-    second, begin, end, quiet = measured["second"], measured["begin"], measured["end"], measured["quiet"]
-    statuses, hostile = second["statuses"], second["hostile"]
+    loud, begin, end, quiet = measured["loud"], measured["begin"], measured["end"], measured["quiet"]
+    statuses, hostile = loud["statuses"], loud["hostile"]
     growth = GROWTH_SHORT if short else GROWTH
     heard = {status for kind in ("rubbish", "noise", "slow") for status in hostile.get(kind, {})}
     found = {
@@ -161,30 +172,26 @@ def goals(measured: dict[str, Any], short: bool) -> dict[str, bool]:
         "bma index check --deep finds nothing": measured["check"] == 0,
     }
     if not short:
-        found[f"goodput is at least {GOODPUT:g} of the capacity"] = (
-            measured["goodput"] >= GOODPUT * measured["capacity"]
-        )
-        found["p99 of what was accepted is within the deadline"] = second["ms"]["p99"] <= 1000 * measured["deadline"]
+        found[f"goodput is at least {GOODPUT:g} of the capacity"] = statistics.median(measured["shares"]) >= GOODPUT
+        found["p99 of what was accepted is within the deadline"] = loud["ms"]["p99"] <= 1000 * measured["deadline"]
     return found
 
 
 def show(measured: dict[str, Any], missed: Sequence[str]) -> None:
     """All of it as Markdown."""
-    second, begin, end = measured["second"], measured["begin"], measured["end"]
-    share = measured["goodput"] / measured["capacity"]
-    waiting = Counter(measured["first"]["statuses"]) + Counter(measured["third"]["statuses"])
+    loud, begin, end = measured["loud"], measured["begin"], measured["end"]
+    stretches = f"{measured['rounds']} x {measured['seconds'] / measured['rounds']:.0f} s"
     rows = {
-        f"capacity, {measured['clients']} clients that wait for their answers": f"{measured['capacity']:.1f}/s",
-        "the same afterwards": f"{measured['afterwards']:.1f}/s",
-        f"offered for {measured['seconds']:.0f} s": f"{measured['offered']:.1f}/s",
-        "goodput (2xx)": f"{measured['goodput']:.1f}/s",
-        "**goodput, of the capacity**": f"**{share:.2f}**",
-        "accepted, p50 / p99 / most": " / ".join(f"{second['ms'][rank]:.0f}" for rank in ("p50", "p99", "most"))
+        f"capacity, {measured['clients']} clients that wait, before and after each": spread(measured["capacity"], "/s"),
+        f"offered, {stretches}": spread(measured["offered"], "/s"),
+        "goodput (2xx)": spread(measured["goodput"], "/s"),
+        "**goodput, of the capacity before and after**": f"**{spread(measured['shares'], '', 2)}**",
+        "accepted, p50 / p99 / most": " / ".join(f"{loud['ms'][rank]:.0f}" for rank in ("p50", "p99", "most"))
         + f" ms; the deadline is {1000 * measured['deadline']:.0f} ms",
-        "sent late by the clients, p50 / p99": f"{second['lag_ms']['p50']:.1f} / {second['lag_ms']['p99']:.1f} ms",
-        "answers": listed(second["statuses"]),
-        "answers to clients that wait": listed(waiting),
-        **{f"hostile: {kind}": listed(heard) for kind, heard in second["hostile"].items()},
+        "sent late by the clients, p50 / p99": f"{loud['lag_ms']['p50']:.1f} / {loud['lag_ms']['p99']:.1f} ms",
+        "answers": listed(loud["statuses"]),
+        "answers to clients that wait": listed(measured["calm"]["statuses"]),
+        **{f"hostile: {kind}": listed(heard) for kind, heard in loud["hostile"].items()},
         "resident memory, begin / end": f"{begin['memory'] / 1e6:.0f} / {end['memory'] / 1e6:.0f} MB",
         "threads, begin / end": f"{begin['threads']:.0f} / {end['threads']:.0f}",
         "open files, begin / end / before / after": " / ".join(
@@ -203,6 +210,28 @@ def show(measured: dict[str, Any], missed: Sequence[str]) -> None:
         print("  such as", ", ".join(measured["lost"][:5]))
     if measured["check"]:
         print(measured["findings"])
+
+
+def spread(values: Sequence[float], unit: str, digits: int = 1) -> str:
+    """The median, and the least and the most where there are several."""
+    median = f"{statistics.median(values):.{digits}f}{unit}"
+    return f"{median}, {min(values):.{digits}f} to {max(values):.{digits}f}" if len(values) > 1 else median
+
+
+def together(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the clients of several runs saw: counts in all, of p50 the median, of p99 and the most the worst."""
+    hostile: dict[str, Counter[str]] = {}
+    for run in runs:
+        for kind, heard in run["hostile"].items():
+            hostile.setdefault(kind, Counter()).update(heard)
+    worst = {
+        of: {
+            rank: (statistics.median if rank == "p50" else max)(run[of][rank] for run in runs)
+            for rank in ("p50", "p99", "most")
+        }
+        for of in ("ms", "lag_ms")
+    }
+    return {"statuses": sum((Counter(run["statuses"]) for run in runs), Counter()), "hostile": hostile, **worst}
 
 
 def listed(statuses: Mapping[str, int]) -> str:

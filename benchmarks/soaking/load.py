@@ -28,7 +28,7 @@ from benchmarks.soaking.forms import Files
 from benchmarks.soaking.shelf import Shelf
 
 KINDS = {"search": 40, "embed": 20, "classify": 20, "write": 20}  # of 100 requests
-HANG_UPS, RUBBISH = 4.0, 8.0  # a second
+HANG_UPS, RUBBISH = 0.008, 0.016  # for each request of the others
 SLOW = 10  # at once in their headers, and as many in their bodies
 
 
@@ -77,8 +77,8 @@ class Load:
         end = time.monotonic() + seconds
         beside, slow = list[asyncio.Task[None]](), list[asyncio.Task[None]]()
         if hostile:
-            rates = ((HANG_UPS, self._hang_up), (RUBBISH, self._rubbish))
-            beside = [asyncio.create_task(self._every(often, work, end)) for often, work in rates]
+            kinds = ((HANG_UPS, self._hang_up), (RUBBISH, self._rubbish))
+            beside = [asyncio.create_task(self._every(often * rate, work, end)) for often, work in kinds]
             slow = [asyncio.create_task(self._slow(number % 2 == 0)) for number in range(2 * SLOW)]
         await asyncio.gather(self._every(rate, self._one, end), *beside)
         for task in slow:

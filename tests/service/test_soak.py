@@ -28,12 +28,12 @@ def measured(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 def test_nothing_is_lost_and_nothing_breaks(measured: Measured) -> None:
-    second = measured["second"]
+    loud = measured["loud"]
     assert measured["missed"] == []
-    assert second["statuses"]["200"] > 0
+    assert loud["statuses"]["200"] > 0
     assert measured["acknowledged"] > 50
-    assert second["hostile"]["hang up"]["gone"] > 0
-    assert second["hostile"]["rubbish"].keys() & {"400", "415", "422"}
+    assert loud["hostile"]["hang up"]["gone"] > 0
+    assert loud["hostile"]["rubbish"].keys() & {"400", "415", "422"}
 
 
 @pytest.mark.parametrize(
@@ -46,25 +46,25 @@ def test_nothing_is_lost_and_nothing_breaks(measured: Measured) -> None:
         ("end", {"memory": 1e12}, "memory does not grow"),
         ("quiet", {"threads": 1, "files": 999, "places": 0}, "threads and files"),
         ("quiet", {"threads": 1, "files": 1, "places": 1}, "no place is taken"),
-        ("goodput", 0.1, "goodput is at least 0.9"),
+        ("shares", [0.1], "goodput is at least 0.9"),
         ("deadline", 1e-6, "p99 of what was accepted"),
     ],
 )
 def test_a_goal_that_is_missed_is_named(measured: Measured, name: str, value: object, words: str) -> None:
-    good = goals({**measured, "capacity": 1.0, "goodput": 1.0, "deadline": 1e6}, short=False)
+    good = goals({**measured, "shares": [1.0], "deadline": 1e6}, short=False)
     assert [said for said, reached in good.items() if not reached] == []
-    bad = goals({**measured, "capacity": 1.0, "goodput": 1.0, "deadline": 1e6, name: value}, short=False)
+    bad = goals({**measured, "shares": [1.0], "deadline": 1e6, name: value}, short=False)
     assert [words in said for said, reached in bad.items() if not reached] == [True]
 
 
 @pytest.mark.parametrize("status", ["500", "broken", "silent", "404"])
 def test_no_other_answer_is_good_enough(measured: Measured, status: str) -> None:
-    second = {**measured["second"], "statuses": {"200": 5, status: 1}}
-    bad = goals({**measured, "second": second}, short=True)
+    loud = {**measured["loud"], "statuses": {"200": 5, status: 1}}
+    bad = goals({**measured, "loud": loud}, short=True)
     assert ["every request is answered" in said for said, reached in bad.items() if not reached] == [True]
 
 
 def test_rubbish_that_is_taken_is_told(measured: Measured) -> None:
-    second = {**measured["second"], "hostile": {"rubbish": {"200": 1}}}
-    bad = goals({**measured, "second": second}, short=True)
+    loud = {**measured["loud"], "hostile": {"rubbish": {"200": 1}}}
+    bad = goals({**measured, "loud": loud}, short=True)
     assert ["rubbish is answered with 4xx" in said for said, reached in bad.items() if not reached] == [True]
