@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,7 +87,7 @@ def open_source(source: Source, name: str) -> BinaryIO:
     """A seekable stream of a source's bytes; a path is read as it is needed, not loaded whole.
 
     Raises:
-        MissingMedia: there is no such file, or it can't be read.
+        MissingMedia: there is no such file, it can't be read, or it is none, such as a pipe.
         EmptyMedia: it has 0 bytes.
     """
     if isinstance(source, bytes):
@@ -94,6 +95,9 @@ def open_source(source: Source, name: str) -> BinaryIO:
             raise EmptyMedia(name, "is empty (0 bytes); send the file again")
         return io.BytesIO(source)
     try:
+        kind = source.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # to open a pipe would wait for who writes to it
+            raise MissingMedia(name, "is no file but a pipe, a device or the like; name a file")
         stream = source.open("rb")
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,21 @@ def test_bytes_and_paths_give_the_same_stream(tmp_path: Path) -> None:
             assert stream.read(4) == b"0123"
             stream.seek(8)
             assert stream.read() == b"89"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    told: list[str] = []
+
+    def look() -> None:
+        with pytest.raises(MissingMedia) as caught:
+            open_source(tmp_path / "pipe", "f")
+        told.append(str(caught.value))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert told == ["f is no file but a pipe, a device or the like; name a file"]
 
 
 def test_nothing_to_read_is_told_apart_from_nothing_in_it(tmp_path: Path) -> None:
