@@ -224,15 +224,21 @@ class _Build:
     def _clear(self, remove: bool) -> None:
         """Remove items whose files hold something else by now and, if asked to, those whose files are gone."""
         held = set(self.there.held.values())
-        superseded: set[str] = set()
-        gone = set(self.there.gone) if remove else set()
+        replaced, merged, gone = set[str](), set[str](), set(self.there.gone)
         for number, items in self.there.stale.items():
-            if number in self.there.held or number in self.twins:
-                superseded.update(items)
-            elif remove and (self.looks.get(number) or current_state(self.root, self.entries[number].path) == ""):
+            if number in self.there.held:
+                replaced.update(items)
+            elif number in self.twins:
+                merged.update(items)
+            elif self.looks.get(number) or current_state(self.root, self.entries[number].path) == "":
                 gone.update(items)
-        self._delete(superseded - held)
-        self.summary.removed = self._delete(gone - held - superseded)
+        self._delete(replaced - held)
+        self.summary.removed = self._delete(merged - held - replaced)
+        left = gone - held - replaced - merged
+        if remove:
+            self.summary.removed += self._delete(left)
+        else:
+            self.summary.gone = len(left)
 
     def _delete(self, ids: set[str]) -> int:
         remaining = iter(sorted(ids))

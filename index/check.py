@@ -137,14 +137,15 @@ def _content(catalogue: LocalCatalogue, deep: bool) -> Iterator[str]:
     for names, what in (
         (
             moved,
-            f"have no file in its place below {catalogue.root}; put them back, say where they lie with {where}, "
-            "or remove the items",
+            f"without a file in its place below {catalogue.root}; put them back, say where they lie with {where}, "
+            "or remove the items, with 'bma index sync' or over HTTP",
         ),
-        (gone, "have no file in its place; put it back, or remove them"),
-        (changed, "have content that is not as it was put; put it again"),
+        (gone, "without a file in its place; put it back, or remove them over HTTP"),
+        (changed, "with content that is not as it was put; put it again"),
     ):
         if names:
-            yield f"{len(names)} items {what}: {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
+            items = "item" if len(names) == 1 else "items"
+            yield f"{len(names)} {items} {what}: {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"
     spare = sum(hash not in held for hash in catalogue.content.hashes()) + sum(1 for _ in catalogue.content.drafts())
     if spare:
         yield f"{spare} files of content belong to no item; run 'bma index compact'"

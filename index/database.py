@@ -84,7 +84,8 @@ class Database:
                 os.close(lock)
                 draft.unlink(missing_ok=True)
         except (OSError, sqlite3.Error) as error:
-            raise CatalogueError(f"{folder} can't be written ({error}); name another folder") from None
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise CatalogueError(f"{folder} can't be written ({why}); name another folder") from None
 
     @property
     def reader(self) -> sqlite3.Connection:

@@ -25,7 +25,8 @@ class Summary:
         changed: items whose file has other content, embedded again.
         updated: items of which only the path, label, tags or metadata changed; not embedded again.
         unchanged: items that are as they were.
-        removed: items whose file or row is gone.
+        removed: items whose file or row is gone, or whose file has the content of another one now.
+        gone: items that are still there and whose file or row is gone.
         duplicates: files with the content of another one.
         unreadable: files that can't be used.
     """
@@ -37,6 +38,7 @@ class Summary:
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
+    gone: int = 0
     duplicates: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 

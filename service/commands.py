@@ -99,7 +99,7 @@ def add_commands(commands: Any) -> None:
     query.add_argument("url", metavar="URL", help="such as http://127.0.0.1:8000")
     query.add_argument("what", choices=("images", "sounds", "classify", "embed"), help="what you want back")
     query.add_argument("files", type=Path, nargs="+", metavar="FILE", help="images or sounds, by their endings")
-    query.add_argument("-k", type=int, default=5, help="hits for each file (default 5)")
+    query.add_argument("-k", type=int, help="with images and sounds: hits for each file (default 5)")
     query.add_argument("--filter", help='JSON conditions on the hits, such as \'{"label": "train"}\'')
     query.add_argument("--windows", action="store_true", help="of long sounds, also which second it was")
     query.add_argument("--explain", action="store_true", help="also the memory's slots that the answer came through")
@@ -169,8 +169,14 @@ def index_build(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(counts))
         return
-    print(f"{arguments.out} now holds {summary.images} images and {summary.sounds} sounds of {arguments.source}")
+    held = " and ".join(
+        f"{count} {what}{'' if count == 1 else 's'}"
+        for what, count in (("image", summary.images), ("sound", summary.sounds))
+    )
+    print(f"{arguments.out} now holds {held} of {arguments.source}")
     print(", ".join(f"{what}: {count}" for what, count in counts.items() if what not in ("images", "sounds")))
+    if summary.gone:
+        print("what is gone is still found; 'bma index sync' with the same arguments removes it")
     for unreadable in summary.unreadable[:10]:
         print(f"  left out: {unreadable.reason}")
     if summary.unreadable:

@@ -51,6 +51,8 @@ def build_catalogue(
     catalogue = _open(embedder, out) if (out / DATABASE).exists() else None
     try:
         found = find_entries(source, splits, catalogue.root if catalogue else None)
+        if catalogue is None and out.resolve() == source.resolve():
+            raise CatalogueError(f"{out} holds the files themselves; name another folder with --out, for the catalogue")
         if catalogue is None:
             dimension = embedder.bundle.model.config.projection_dim
             catalogue = LocalCatalogue.create(out, embedder.bundle.fingerprint, dimension, found.root)
@@ -97,6 +99,8 @@ def find_entries(source: Path, splits: Sequence[str] | None = None, known: Path 
         if not entries:
             raise CatalogueError(f"{source} holds no image or sound files; name a folder that does")
         return Source(source, entries, closed=closed)
+    if source.suffix.lower() in image.SUFFIXES | sound.SUFFIXES:
+        raise CatalogueError(f"{source} is a single file; name the folder that it is in, or a rows file")
     rows_file = source / "rows.csv" if source.is_dir() else source
     everything = read_rows(rows_file)
     rows = [row for row in everything if not splits or row.split in splits]

@@ -57,6 +57,25 @@ def test_without_an_id_the_content_names_the_item(filling: Filling) -> None:
     assert [item.id for item in filling.catalogue.list()] == ids
 
 
+def test_what_is_gone_is_counted_and_stays(filling: Filling) -> None:
+    files(filling.root, a_png="a", b_png="b", c_png="c")
+    entries = [Entry(path, "image") for path in ("a.png", "b.png", "c.png")]
+    assert filling(entries) == Summary(images=3, added=3)
+    (filling.root / "b.png").unlink()
+    assert filling([entries[0], entries[2]]) == Summary(images=2, unchanged=2, gone=1)
+    assert len(list(filling.catalogue.list())) == 3
+    assert filling([entries[0], entries[2]], sync=True) == Summary(images=2, unchanged=2, removed=1)
+
+
+def test_a_file_that_has_anothers_content_now_has_no_item_any_more_and_that_is_counted(filling: Filling) -> None:
+    files(filling.root, a_png="a", b_png="b")
+    entries = [Entry(path, "image") for path in ("a.png", "b.png")]
+    filling(entries)
+    files(filling.root, b_png="a")
+    assert filling(entries) == Summary(images=1, unchanged=1, removed=1, duplicates=1)
+    assert [item.path for item in filling.catalogue.list()] == ["a.png"]
+
+
 def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(filling: Filling, tmp_path: Path) -> None:
     files(filling.root, bad_png="bad", good_png="good", odd_png="odd", first_png="1", second_png="2")
     files(tmp_path, outside_png="outside")

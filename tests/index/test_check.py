@@ -88,7 +88,7 @@ def test_a_vector_that_the_index_has_otherwise_is_found(folder: Path) -> None:
 def test_content_that_is_gone_changed_or_spare_is_found(folder: Path) -> None:
     first, second, *_ = sorted((folder / "content").glob("*/*"))
     first.unlink()
-    assert "1 items have no file in its place" in only(check(folder))
+    assert "1 item without a file in its place" in only(check(folder))
     second.write_bytes(b"another")
     assert len(check(folder)) == 1
     assert "not as it was put" in check(folder, deep=True)[1]
@@ -97,7 +97,7 @@ def test_content_that_is_gone_changed_or_spare_is_found(folder: Path) -> None:
     (folder / "content" / "ab" / ".half").write_bytes(b"x")
     assert "2 files of content belong to no item" in check(folder)[1]
     assert compact(folder, TUNING)["contents"] == 2
-    assert "no file in its place" in only(check(folder))
+    assert "without a file in its place" in only(check(folder))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "gone", "document", "nonsense"])

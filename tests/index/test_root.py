@@ -30,8 +30,8 @@ def test_check_names_the_root_and_the_paths(moved: Path, tmp_path: Path) -> None
     [finding] = check(moved)
     root = tmp_path / "far" / "away" / "media"
     assert finding == (
-        f"2 items have no file in its place below {root}; put them back, say where they lie with "
-        f"'bma index root {moved} DIR', or remove the items: a.jpg, in/b.jpg"
+        f"2 items without a file in its place below {root}; put them back, say where they lie with "
+        f"'bma index root {moved} DIR', or remove the items, with 'bma index sync' or over HTTP: a.jpg, in/b.jpg"
     )
 
 

@@ -86,6 +86,31 @@ def test_a_folder_with_all_that_lies_in_folders(index: Index, demo_folder: Path,
     assert items(tmp_path / "index") == found
 
 
+def test_a_pipe_in_a_folder_is_left_out(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    copies(demo_folder, tmp_path / "media", 1)
+    os.mkfifo(tmp_path / "media" / "pipe.wav")
+    assert "left out: pipe.wav is no file but a pipe" in index(tmp_path / "media", "--out", tmp_path / "index")
+
+
+def test_what_is_gone_is_told_with_what_removes_it(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    picture, _ = copies(demo_folder, tmp_path / "media", 1)
+    index(tmp_path / "media", "--out", tmp_path / "index")
+    picture.unlink()
+    told = index(tmp_path / "media", "--out", tmp_path / "index")
+    assert "now holds 0 images and 1 sound of" in told
+    assert "gone: 1" in told
+    assert "'bma index sync' with the same arguments removes it" in told
+
+
+def test_a_catalogue_is_not_made_among_the_files(index: Index, demo_folder: Path, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    copies(demo_folder, media, 1)
+    before = sorted(media.iterdir())
+    told = index(media, "--out", media, status=1)
+    assert "holds the files themselves; name another folder with --out" in told
+    assert sorted(media.iterdir()) == before
+
+
 def test_a_file_whose_name_is_no_text_is_left_out(index: Index, demo_folder: Path, tmp_path: Path) -> None:
     media = tmp_path / "media"
     picture, _ = copies(demo_folder, media, 1)
@@ -94,7 +119,7 @@ def test_a_file_whose_name_is_no_text_is_left_out(index: Index, demo_folder: Pat
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     told = index(media, "--out", tmp_path / "index")
-    assert "now holds 1 images and 1 sounds" in told
+    assert "now holds 1 image and 1 sound" in told
     assert r"left out: caf\udce9.jpg has bytes in its name" in told
     assert set(unreadable(tmp_path / "index")) == {r"caf\udce9.jpg"}
 
@@ -245,7 +270,8 @@ def test_nothing_to_index_is_said(index: Index, demo_folder: Path, tmp_path: Pat
     told = index(empty, "--out", out, status=1)
     assert "not one file could be indexed (the first: a.jpg can't be read" in told
     picture = sorted(demo_folder.glob("images/*.jpg"))[0]
-    assert "can't be read as a CSV file" in index(picture, "--out", out, status=1)
+    told = index(picture, "--out", out, status=1)
+    assert "is a single file; name the folder that it is in, or a rows file" in told
 
 
 def test_a_catalogue_takes_only_its_own_model_and_folder(index: Index, demo_folder: Path, tmp_path: Path) -> None:
@@ -283,7 +309,7 @@ def test_an_empty_catalogue_is_made_served_and_given_a_folder(
     assert f"say so with 'bma index root {out} {media}'" in index(media, "--out", out, status=1)
     assert main(["index", "root", str(out), str(media)]) == 0
     capsys.readouterr()
-    assert "now holds 1 images and 1 sounds" in index(media, "--out", out)
+    assert "now holds 1 image and 1 sound" in index(media, "--out", out)
 
 
 def test_a_service_warns_of_a_catalogue_that_was_moved_without_its_files(

@@ -131,5 +131,5 @@ def test_check_says_what_is_wrong_and_ends_with_1(
     folder = Path(shutil.copytree(catalogue_folder, tmp_path / "elsewhere" / "index"))  # away from its files
     done = bma("index", "check", folder)
     assert done.returncode == 1
-    assert "60 items have no file in its place" in done.stdout
+    assert "60 items without a file in its place" in done.stdout
     assert json.loads(bma("index", "check", folder, "--json").stdout)["findings"]
