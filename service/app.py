@@ -133,7 +133,7 @@ def _guarded(app: FastAPI, engines: Engines, access: Access, tracing: Tracing | 
 
 
 def _serve_page(app: FastAPI, path: str, file: Path, headers: dict[str, str]) -> None:
-    @app.get(path, include_in_schema=False)
+    @app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> FileResponse:
         return _Page(file, media_type="text/html", headers=headers)
 

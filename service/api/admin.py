@@ -27,6 +27,7 @@ class ReloadAnswer(Schema):
     fingerprint: str
 
 
+@router.head("/key", include_in_schema=False)
 @router.get("/key", summary="What the key that was sent may do")
 async def key(request: Request) -> KeyAnswer:
     """Its name and scopes; a service without keys lets everyone do everything."""

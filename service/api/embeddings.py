@@ -80,12 +80,14 @@ async def embeddings(request: Request, engine: EngineDependency) -> EmbeddingsAn
     return EmbeddingsAnswer(data=data, model=engine.embedder.bundle.name)
 
 
+@router.head("/models", include_in_schema=False)
 @router.get("/models", summary="The model, as OpenAI's API lists models")
 async def models(engine: EngineDependency) -> OpenAIModels:
     """The model that serves, and `bma`, which is always the one that serves."""
     return OpenAIModels(data=[OpenAIModel(id=engine.embedder.bundle.name), OpenAIModel(id=ALIAS)])
 
 
+@router.head("/models/{id}", include_in_schema=False)
 @router.get(
     "/models/{id}",
     summary="A model, as OpenAI's API describes it",

@@ -50,6 +50,7 @@ _RANGE = {
 }
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="Items, in the order in which they came")
 async def list_items(
     engine: EngineDependency,
@@ -70,6 +71,7 @@ async def list_items(
     return ItemsAnswer(items=list(map(item_answer, page.items)), cursor=page.cursor)
 
 
+@router.head("/{id}", include_in_schema=False)
 @router.get("/{id}", summary="An item", responses=problems(NOT_FOUND))
 async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     """What the catalogue knows of an item."""
@@ -96,6 +98,7 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
     return _Content(file, media_type=media_type, headers=_GUARD)
 
 
+@router.head("/{id}/thumbnail", include_in_schema=False)
 @router.get(
     "/{id}/thumbnail",
     summary="A small picture of an item",

@@ -13,6 +13,7 @@ from training.model.memory import Modality
 router = APIRouter(prefix="/v1/labels", tags=["items"], responses=problems(NO_CATALOGUE | INVALID))
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="Labels, and how many items have them")
 async def list_labels(
     engine: EngineDependency,

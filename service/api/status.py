@@ -22,12 +22,14 @@ router = APIRouter(tags=["status"])
 EngineDependency = Annotated[Engine, Depends(engine_of)]
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Whether the process lives", response_model_exclude_unset=True)
 async def healthz() -> Status:
     """Says only that the process answers."""
     return Status(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Whether it can answer queries",
@@ -50,6 +52,7 @@ async def readyz(engine: EngineDependency) -> Status:
     return Status(status="ready", restarts=restarts) if restarts else Status(status="ready")
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get(
     "/metrics",
     summary="Numbers for Prometheus",
@@ -61,6 +64,7 @@ async def metrics(engine: EngineDependency) -> Response:
     return Response(await engine.scrape(), media_type=MEDIA_TYPE)
 
 
+@router.head("/v1/model", include_in_schema=False)
 @router.get("/v1/model", summary="The model, the catalogue and the limits")
 async def model(engine: EngineDependency, request: Request) -> ModelAnswer:
     """What answers, and within which limits."""

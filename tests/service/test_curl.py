@@ -142,7 +142,11 @@ def test_heads_and_what_is_asked_to_be_compressed(curl: Curl, image: str, images
     status, head = curl("/v1/items/one/content", "--head")
     assert status == 200
     assert f"content-length: {len(images[0])}\r\n".encode() in head.lower()
-    assert curl("/v1/model", "--head")[0] in (200, 405)
+    for path in ("/", "/docs", "/healthz", "/readyz", "/metrics", "/v1/model", "/v1/models", "/v1/labels", "/v1/items"):
+        assert curl(path, "--head")[0] == 200
+    assert curl("/v1/items/one", "--head")[0] == curl("/v1/items/one/thumbnail", "--head")[0] == 200
+    assert curl("/v1/items/two", "--head")[0] == 404
+    assert curl("/v1/embed", "--head")[0] == 405
     assert curl.json("/v1/model", "--compressed")["name"]
     assert curl("/", "--compressed")[0] == 200
 
