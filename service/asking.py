@@ -15,6 +15,15 @@ from service.remote.asker import Prototypes
 from service.remote.results import Record
 from training.model.media import suffixes
 
+HITS = 5  # for each file, where nobody says otherwise
+OPTIONS = {  # what each goes with; the others go with everything
+    "-k": ("search",),
+    "--filter": ("search",),
+    "--explain": ("search", "classify"),
+    "--labels": ("classify",),
+    "--prototypes": ("classify",),
+}
+
 
 class QueryError(ValueError):
     """A question that can't be asked; `str()` is one sentence with the remedy."""
@@ -58,15 +67,15 @@ def _ask(
 ) -> Sequence[Record]:
     """The results, of what was asked for."""
     of = {"images": "search", "sounds": "search"}.get(arguments.what, arguments.what)
-    for option, takers in (("explain", "search classify"), ("labels", "classify"), ("prototypes", "classify")):
-        if getattr(arguments, option) and of not in takers.split():
-            raise QueryError(f"--{option} does not go with {arguments.what}; leave it out")
+    for option, takers in OPTIONS.items():
+        if getattr(arguments, option.lstrip("-")) not in (None, False) and of not in takers:
+            raise QueryError(f"{option} does not go with {arguments.what}; leave it out")
     if arguments.prototypes and not arguments.labels:
         raise QueryError("--prototypes is of labels of the catalogue; name some with --labels, or * for all")
     shown = {"windows": arguments.windows, "explain": arguments.explain}
     if of == "search":
         search = client.search_images if arguments.what == "images" else client.search_sounds
-        return search(**files, k=arguments.k, filter=condition, **shown)
+        return search(**files, k=HITS if arguments.k is None else arguments.k, filter=condition, **shown)
     if of == "classify":
         prototypes: Prototypes = arguments.prototypes or "both"
         return client.classify(**files, labels=arguments.labels or (), prototypes=prototypes, **shown)

@@ -19,7 +19,11 @@ _REMEDIES = {  # what to do where the system refuses a file
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. Errors are one sentence on stderr, with `--debug` a traceback."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(argv)
     try:
         status = arguments.run(arguments)
         sys.stdout.flush()

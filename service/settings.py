@@ -204,9 +204,11 @@ def _read(file: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadSettings(f"the settings file {file} can't be read ({error.strerror})") from None
+        raise BadSettings(
+            f"the settings file {file} can't be read ({error.strerror}); check its path and permissions"
+        ) from None
     except ValueError as error:
-        raise BadSettings(f"the settings file {file} is not TOML ({error})") from None
+        raise BadSettings(f"the settings file {file} is not TOML ({error}); correct it there") from None
 
 
 def _check_environment() -> None:

@@ -92,6 +92,9 @@ def test_windows_say_which_second_and_explain_says_which_slots(query: Query, ima
 
 def test_options_go_with_what_takes_them(query: Query, image: Path, sound: Path) -> None:
     assert "--explain does not go with embed" in query("embed", sound, "--explain", status=1)
+    assert "-k does not go with classify" in query("classify", sound, "-k", "2", status=1)
+    for what in ("classify", "embed"):
+        assert f"--filter does not go with {what}" in query(what, sound, "--filter", "{}", status=1)
     assert "--labels does not go with images" in query("images", sound, "--labels", "boat", status=1)
     for what in ("images", "classify", "embed"):
         assert "images have no windows" in query(what, image, "--windows", status=1)

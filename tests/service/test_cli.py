@@ -53,6 +53,13 @@ def test_every_command_helps(command: tuple[str, ...], capsys: pytest.CaptureFix
     assert "None" not in shown
 
 
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert all(f"\n    {command[0]}" in shown.err for command in COMMANDS if command)
+
+
 def test_all_commands_are_tried_above(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ((), ("data",), ("data", "prepare"), ("index",), ("keys",)):
         with pytest.raises(SystemExit):
