@@ -115,7 +115,7 @@ def test_answers_to_a_filter_are_forgotten_with_the_next_change(catalogue: Local
 
 
 def test_nothing_is_wrong_with_it(catalogue: LocalCatalogue) -> None:
-    assert [finding for finding in check(catalogue.folder) if "no file in its place" not in finding] == []
+    assert [finding for finding in check(catalogue.folder) if "without a file in its place" not in finding] == []
 
 
 def test_the_kind_follows_from_count_and_memory() -> None:
