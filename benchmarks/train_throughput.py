@@ -77,7 +77,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     config = make_config(arguments.preset, [*keys, f"steps={arguments.warm_up + steps}"])
     device = resolve_device(arguments.device)
     if not arguments.keep_memory:
-        run.keep_freed_memory = lambda: False
+        run.keep_freed_memory = lambda largest=0: False
     else:
         run.keep_freed_memory()
     ceiling, share, waits, usage = [], [], [], Usage(device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from training.model.allocator import keep_freed_memory
 from training.model.media.image import MAX_PIXELS, image_type, raise_pillows_limit, read_image
 from training.model.media.sound import Allowance, read_sound, sound_type
 from training.model.media.source import MediaError
@@ -16,6 +17,7 @@ from training.model.media.thumbnail import image_thumbnail, sound_thumbnail
 if TYPE_CHECKING:  # a decoder needs no torch
     from training.model.memory import Modality
 
+KEPT = 32 * 2**20  # bytes: most pictures fit, and their pages are not mapped and cleared anew for each
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -30,6 +32,7 @@ class Reader:
     """
 
     def __init__(self, image_size: int, sample_rate: int, max_pixels: int, max_seconds: float) -> None:
+        keep_freed_memory(KEPT)
         self.image_size, self.sample_rate = image_size, sample_rate
         self.max_pixels, self.max_seconds = max_pixels, max_seconds
         # a limit below that of `bma index build` is not to hide what that took in
