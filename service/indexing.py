@@ -99,7 +99,7 @@ def find_entries(source: Path, splits: Sequence[str] | None = None, known: Path 
         if not entries:
             raise CatalogueError(f"{source} holds no image or sound files; name a folder that does")
         return Source(source, entries, closed=closed)
-    if source.suffix.lower() in image.SUFFIXES | sound.SUFFIXES:
+    if source.is_file() and source.suffix.lower() in image.SUFFIXES | sound.SUFFIXES:
         raise CatalogueError(f"{source} is a single file; name the folder that it is in, or a rows file")
     rows_file = source / "rows.csv" if source.is_dir() else source
     everything = read_rows(rows_file)
