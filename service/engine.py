@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from service.pipeline.executor import NAME as MODEL
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
 from service.pipeline.lane import NICE, Lane
+from service.pipeline.lanes import Lanes
 from service.pipeline.metrics import Metrics
 from service.pipeline.sizing import DEFAULT, DEFAULT_GPU, DEFAULT_LANE
 from service.pipeline.stage import Stage, before_deadline
@@ -45,7 +46,7 @@ from training.model.device import set_threads
 from training.model.embedder import Embedder, Embedding
 from training.model.media.sound import Allowance, AllowanceSpent
 from training.model.media.source import MediaError, MediaTooLarge
-from training.model.memory import Modality
+from training.model.memory import MODALITIES, Modality
 
 T = TypeVar("T")
 Packed = npt.NDArray[Any]
@@ -53,7 +54,6 @@ COUNTED = 5.0  # seconds that a scrape of the metrics waits for a catalogue's co
 ROUNDED = 0.01  # by which a unit norm may be off
 TRIED = 30.0  # seconds that a lane has for a batch that is only tried, its own start among them
 LANES = 8  # batches at once where nobody says otherwise: on a CPU each has a process with the model of its own
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,9 @@ class Engine:
         self.admission = Admission(self.capacity, self.metrics)
         self._precision = "bf16" if str(embedder.dtype) == "torch.bfloat16" else "fp32"
         window = embedder.preprocessor.config.window_samples
-        self._cores = self.capacity.model_threads or model_cores()
         on_gpu = embedder.device.type == "cuda"
-        self._lanes = self.capacity.lanes or (1 if on_gpu else min(self._cores, LANES))
-        self._in_lanes = self._lanes > 1 and not on_gpu
-        default = DEFAULT_GPU if on_gpu else DEFAULT_LANE if self._in_lanes else DEFAULT
+        self._lanes = _lanes(self.capacity, on_gpu)
+        default = DEFAULT_GPU if on_gpu else DEFAULT_LANE if self._lanes.processes else DEFAULT
         size = self.capacity.batch_size or default  # until one is measured
         self.batchers: dict[Modality, Batcher] = {
             "image": Batcher("image", size),
@@ -130,7 +128,7 @@ class Engine:
             self.admission.done,
             self._tune,
             self._probe,
-            self._lanes,
+            self._lanes.most,
         )
         self._searchers = self._stage("search", cores(), setup=_one_core)
         self._callers = self._stage("call", cores(), setup=_one_core)
@@ -298,20 +296,16 @@ class Engine:
         return Stage(name, threads, self.health, self.metrics, self.capacity.queue_calls if most == -1 else most, setup)
 
     def _tune(self) -> None:
-        set_threads(self._threads)
-        tune(self.embedder, self.batchers, self.capacity.batch_size, self._start_lanes if self._in_lanes else None)
-
-    @property
-    def _threads(self) -> int:
-        """Cores of each batch, where there are as many as there are lanes."""
-        return max(1, self._cores // self._lanes)
+        set_threads(self._lanes.threads)
+        start = self._start_lanes if self._lanes.processes else None
+        tune(self.embedder, self.batchers, self.capacity.batch_size, start)
 
     def _start_lanes(self) -> Compute:
         options = self.embedder.bundle, self._precision, frozenset(self.embedder.frozen)
         self._models = Workers("model", Lane, *options, nice=NICE)
-        for _ in range(self._lanes):
+        for _ in range(self._lanes.most):
             self._models.start()
-        models, threads = self._models, self._threads
+        models, threads = self._models, self._lanes.threads
 
         def tried(packed: Sequence[Packed], modality: Modality) -> None:
             models.call("embed", packed, modality, threads, len(packed), seconds=TRIED)
@@ -320,7 +314,7 @@ class Engine:
 
     def _compute(self, packed: Sequence[Packed], modality: Modality) -> Embedding:
         """A batch's h and z. A file that is alone gets all cores; several share them, a batch each."""
-        threads = max(1, self._cores // min(self._lanes, max(1, self.admission.items)))
+        threads = self._lanes.share(self.admission.items)
         if self._models is None:
             set_threads(threads)
             return self.embedder.embed_packed(packed, modality)
@@ -351,6 +345,12 @@ class Engine:
     def _identify(self, upload: Upload, modality: Modality, ticket: Ticket) -> Identity:
         media_type = self._decoders.media_type(upload.data, upload.name, modality, ticket)
         return Identity(content_hash(upload.data), media_type)
+
+
+def _lanes(capacity: Capacity, on_gpu: bool) -> Lanes:
+    together = capacity.model_threads or model_cores()
+    most = capacity.lanes or (1 if on_gpu else min(together, LANES))
+    return Lanes(most, together, processes=most > 1 and not on_gpu)
 
 
 def _one_core() -> None:

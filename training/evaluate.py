@@ -11,8 +11,7 @@ from torch import Tensor
 
 from training.classification import classify
 from training.features import Features, select
-from training.model.bundle import MODALITIES
-from training.model.memory import Modality, other
+from training.model.memory import MODALITIES, Modality, other
 from training.model.preprocess import windows
 from training.outcome import Measurement, Outcome
 from training.probe import accuracy, fit_head

@@ -130,7 +130,7 @@ def _seconds(scope: Scope, capacity: Capacity) -> float:
                 raise Problem(
                     "invalid-request",
                     f"header 'X-Deadline-Ms': a whole number of milliseconds from 1 to {most:.0f}.",
-                    limit=capacity.longest_deadline,
+                    limit=round(most),
                 )
             return int(value) / 1000
     return capacity.deadline

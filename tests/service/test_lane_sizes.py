@@ -30,9 +30,9 @@ class Pieces(Lane):
         seen: list[int] = []
         represent = self._embedder._represent
 
-        def counted(x: torch.Tensor, modality: Modality) -> torch.Tensor:
-            seen.append(len(x))
-            return represent(x, modality)
+        def counted(packed: torch.Tensor, modality: Modality) -> torch.Tensor:
+            seen.append(len(packed))
+            return represent(packed, modality)
 
         self._embedder._represent = counted  # type: ignore[method-assign]
         try:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service import engine as engine_module
 from service.engine import Engine
@@ -24,6 +26,7 @@ from service.pipeline.capacity import Capacity
 from service.pipeline.executor import Executor
 from service.pipeline.health import Health
 from service.pipeline.lane import Lane
+from service.pipeline.lanes import Lanes
 from service.pipeline.metrics import Metrics
 from service.problems import Problem
 from tests.service.serving import served
@@ -324,3 +327,13 @@ def test_one_lane_is_a_thread_of_the_service(embedder: Embedder, images: list[by
         assert engine._models is None
     finally:
         engine.close()
+
+
+@given(most=st.integers(1, 64), together=st.integers(1, 64), items=st.integers(0, 200))
+def test_lanes_share_their_cores(most: int, together: int, items: int) -> None:
+    lanes = Lanes(most, together, processes=True)
+    share = lanes.share(items)
+    assert 1 <= lanes.threads <= share <= together
+    assert share * min(most, max(1, items)) <= max(together, most)
+    assert lanes.share(1) == together
+    assert lanes.share(most + 200) == lanes.threads

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.pipeline.worker import SPIN, WorkerDied, Workers, prepare
+from service.pipeline.worker import HUGE_PAGES, SPIN, WorkerDied, Workers, prepare
 
 SOON = 30.0
 
@@ -243,5 +243,36 @@ def test_cores_wait_for_each_other_as_the_environment_says(
         monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GLIBC_TUNABLES", "")
     prepare()
     assert os.environ.get("GOMP_SPINCOUNT") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", HUGE_PAGES),
+        ("glibc.malloc.check=1", f"glibc.malloc.check=1:{HUGE_PAGES}"),
+        ("glibc.malloc.hugetlb=0:glibc.malloc.check=1", "glibc.malloc.hugetlb=0:glibc.malloc.check=1"),
+    ],
+)
+def test_memory_is_in_large_pages_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("GLIBC_TUNABLES", given)
+    prepare()
+    prepare()
+    assert os.environ["GLIBC_TUNABLES"] == expected
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_workers_start_with_what_prepare_has_set() -> None:
+    script = (
+        "from pathlib import Path; from service.pipeline.worker import Workers, prepare; prepare(); "
+        "workers = Workers('told', Path, '/proc/self/environ'); print(workers.call('read_text')); workers.close()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert f"GLIBC_TUNABLES={HUGE_PAGES}" in told.stdout.split("\0")

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +17,7 @@ from torch import Tensor
 from training.model.config import ModelConfig, PreprocessConfig, check_type
 from training.model.draft import clear_drafts, make_draft, replace_folder
 from training.model.head import ClassHead
-from training.model.memory import Modality
+from training.model.memory import MODALITIES, Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor
 from training.model.tensors import write_tensors
@@ -25,7 +25,6 @@ from training.model.tensors import write_tensors
 SCHEMA = 2
 CAME_WITH_2 = ("separate_heads",)  # keys of the model; before, all were as their defaults
 CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class BundleError(ValueError):

@@ -89,6 +89,7 @@ class Embedder:
         self.batch_size = batch_size
         model = copy.deepcopy(self.bundle.model).eval().requires_grad_(False)
         self.model = place(model, self.device)
+        self.model.memory.freeze()
         self.preprocessor = copy.deepcopy(self.bundle.preprocessor).to(self.device)
         self.heads = {modality: head.to(self.device) for modality, head in self.bundle.heads.items()}
         self.frozen: dict[Modality, FrozenResNet] = {}
@@ -137,7 +138,7 @@ class Embedder:
         h = []
         for start in range(0, len(images), self.batch_size):
             pixels = torch.from_numpy(np.stack(images[start : start + self.batch_size])).to(self.device)
-            h.append(self._represent(self.preprocessor.image(pixels), "image"))
+            h.append(self._represent(pixels, "image"))
         return self._embedding(torch.cat(h), "image")
 
     def embed_sounds(self, waves: Sequence[npt.NDArray[np.int16]]) -> Embedding:
@@ -155,7 +156,7 @@ class Embedder:
 
         h, windows = [], cut()  # as they are needed: a long sound is never held twice
         while batch := list(islice(windows, self.batch_size)):
-            h.append(self._represent(self.preprocessor.sound(torch.stack(batch).to(self.device)), "sound"))
+            h.append(self._represent(torch.stack(batch).to(self.device), "sound"))
         per_sound = torch.cat(h).split(counts)
         return self._embedding(torch.stack([piece.mean(dim=0) for piece in per_sound]), "sound")
 
@@ -203,18 +204,21 @@ class Embedder:
         """The classes that `classify` tells apart, none where there is no head."""
         return self.heads[modality].labels if modality in self.heads else ()
 
-    def _represent(self, x: Tensor, modality: Modality) -> Tensor:
+    def _represent(self, packed: Tensor, modality: Modality) -> Tensor:
+        """h of pixels, uint8 `[N, 3, S, S]`, or of windows of sound, int16 `[N, window_samples]`."""
+        frozen, preprocessor = self.frozen.get(modality), self.preprocessor
         with torch.inference_mode():
-            if modality in self.frozen:
-                f = self.frozen[modality](x)
+            if frozen is not None:
+                f = frozen(preprocessor.pixels(packed) if modality == "image" else preprocessor.sound(packed))
             else:
+                x = preprocessor.image(packed) if modality == "image" else preprocessor.sound(packed)
                 with autocast(self.device, self.dtype):
                     f = self.model.encode(x.contiguous(memory_format=torch.channels_last), modality)
             return self.model.represent(f, modality)
 
     def _freeze(self) -> None:
         try:
-            self.frozen["image"] = FrozenResNet(self.model.image_encoder, self.dtype)
+            self.frozen["image"] = FrozenResNet(self.model.image_encoder, self.dtype, scale=1 / 255)
             # quiet bands of a log-mel are large numbers that the first bias takes back: bfloat16 would round the rest
             self.frozen["sound"] = FrozenResNet(self.model.sound_encoder, self.dtype, exact_stem=True)
         except (RuntimeError, AttributeError) as error:  # no oneDNN here, or one without these operations

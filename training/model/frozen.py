@@ -23,20 +23,24 @@ class FrozenResNet(nn.Module):
         encoder: left as it is.
         dtype: what the convolutions compute in, float32 or bfloat16.
         exact_stem: in bfloat16, the first of them hardly rounds its input and its weight, see `_Split`.
+        scale: what the input is multiplied by first; it is folded into the first convolution as well. Pixels, uint8, of
+            which bfloat16 holds each exactly, need no other step than that.
 
-    Shapes: float32 `[N, in_channels, H, W]` to float32 `[N, c]`.
+    Shapes: float32 or uint8 `[N, in_channels, H, W]` to float32 `[N, c]`.
 
     Raises:
         RuntimeError: this build of torch has no oneDNN, or not for `dtype`.
     """
 
-    def __init__(self, encoder: ResNet, dtype: torch.dtype, exact_stem: bool = False) -> None:
+    def __init__(self, encoder: ResNet, dtype: torch.dtype, exact_stem: bool = False, scale: float = 1.0) -> None:
         super().__init__()
         if not torch.backends.mkldnn.is_available():
             raise RuntimeError("this build of torch has no oneDNN")
         self.dtype = dtype
         kind = _Split if exact_stem and dtype == torch.bfloat16 else _Convolution
-        self.stem = kind(_folded(encoder.conv1, encoder.bn1), dtype)
+        stem = _folded(encoder.conv1, encoder.bn1)
+        stem.weight.data *= scale
+        self.stem = kind(stem, dtype)
         blocks = (module for module in encoder.modules() if isinstance(module, BasicBlock))
         self.blocks = nn.ModuleList(_FrozenBlock(block, dtype) for block in blocks)
         with torch.inference_mode():  # what oneDNN can't do here is said now, while the encoder can still stand in
@@ -83,7 +87,7 @@ class _Convolution(nn.Module):
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         then = "relu" if relu else "none"
-        x = self._terms(x).contiguous(memory_format=torch.channels_last)
+        x = self._terms(x.contiguous(memory_format=torch.channels_last))
         found: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.geometry, then, [], "")
         return found
 
@@ -126,7 +130,7 @@ def max_pool(x: Tensor) -> Tensor:
         return F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
     # from 0 on, bfloat16 is in the order of its bits read as integers, and of these a processor compares many at once
     bits = x.permute(0, 2, 3, 1).view(torch.int16)
-    return _peaks(_peaks(bits, 1), 2).view(x.dtype).permute(0, 3, 1, 2)
+    return _peaks(_peaks(bits, 2), 1).view(x.dtype).permute(0, 3, 1, 2)
 
 
 def _peaks(x: Tensor, dim: int) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Modality = Literal["image", "sound"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class BimodalMemory(nn.Module):
@@ -47,6 +48,11 @@ class BimodalMemory(nn.Module):
         """The memory that queries of `modality` read, `[n, c]`."""
         return self.sound if modality == "image" else self.visual
 
+    def freeze(self) -> None:
+        """Have the slots' unit vectors computed once: the memory learns no more from here on."""
+        for modality in MODALITIES:
+            self.register_buffer(_units(modality), F.normalize(self.key(modality).detach(), dim=1), persistent=False)
+
     def address(self, query: Tensor, modality: Modality) -> Tensor:
         """Addressing weights W (Eq. 1, 2).
 
@@ -59,7 +65,10 @@ class BimodalMemory(nn.Module):
         """
         with torch.autocast(query.device.type, enabled=False):
             key = self.key(modality)
-            similarity = F.normalize(query.to(key.dtype), dim=1) @ F.normalize(key, dim=1).T
+            unit = self._buffers.get(_units(modality))
+            if unit is None:
+                unit = F.normalize(key, dim=1)
+            similarity = F.normalize(query.to(key.dtype), dim=1) @ unit.T
             return torch.softmax(similarity / self.tau_m, dim=1)
 
     def recall(self, query: Tensor, modality: Modality) -> Tensor:
@@ -73,6 +82,11 @@ class BimodalMemory(nn.Module):
         """The value memory's slots by their weights: `[N, n]` of queries of `modality` to float32 `[N, c]`."""
         with torch.autocast(weights.device.type, enabled=False):
             return weights @ self.value(modality)
+
+
+def _units(modality: Modality) -> str:
+    """The buffer of a frozen memory's unit vectors."""
+    return f"{modality}_units"
 
 
 def other(modality: Modality) -> Modality:

@@ -8,9 +8,9 @@ from pathlib import Path
 from training.data.pack import open_data
 from training.data.packed import PackedData, PackError
 from training.data.rows import RowsError
-from training.model.bundle import MODALITIES, Bundle
+from training.model.bundle import Bundle
 from training.model.embedder import Embedder
-from training.model.memory import Modality, other
+from training.model.memory import MODALITIES, Modality, other
 from training.report.gallery import Answer, find_answers
 from training.report.record import Record, ReportError, read_record
 from training.report.sample import Sample, choose_split, take_sample

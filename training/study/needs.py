@@ -8,8 +8,7 @@ from training.batch import find_pools
 from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.features import find_items
-from training.model.bundle import MODALITIES
-from training.model.memory import Modality
+from training.model.memory import MODALITIES, Modality
 from training.study.plan import Study, score_name
 from training.study.runs import Run, StudyError
 

@@ -55,6 +55,24 @@ def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channel
     assert not torch.equal(coarse, found)
 
 
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 3e-3)])
+def test_pixels_are_scaled_by_the_first_convolution(dtype: torch.dtype, error: float) -> None:
+    encoder = worn(image_encoder(32))
+    pixels = torch.randint(0, 256, (3, 3, 40, 52), dtype=torch.uint8)
+    kept = pixels.clone()
+    exact = encoder.bn1.double()(encoder.conv1.double()(pixels.double() / 255)).relu()
+    encoder.float()
+    of_pixels, of_floats = FrozenResNet(encoder, dtype, scale=1 / 255), FrozenResNet(encoder, dtype)
+    with torch.inference_mode():
+        found, floats = of_pixels.stem(pixels, relu=True).double(), of_floats.stem(pixels / 255, relu=True).double()
+        assert torch.cosine_similarity(of_pixels(pixels), of_floats(pixels / 255)).min() > 0.999
+    assert torch.equal(pixels, kept)
+    off, of_rounded = float((found - exact).norm() / exact.norm()), float((floats - exact).norm() / exact.norm())
+    assert off < error
+    if dtype == torch.bfloat16:
+        assert off < 0.95 * of_rounded, "bfloat16 holds every pixel as it is"
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 75, 112])
 @pytest.mark.parametrize("width", [1, 2, 5, 100])
@@ -139,6 +157,16 @@ def test_an_embedder_freezes_on_a_cpu_and_computes_the_same_without(bundle: Bund
         np.testing.assert_allclose(ours.h, theirs.h, atol=1e-4)
         np.testing.assert_allclose(ours.z, theirs.z, atol=1e-4)
         assert not np.array_equal(ours.h, theirs.h), "both are the same way of computing"
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_images_of_another_size_are_refused(bundle: Bundle, frozen: bool) -> None:
+    embedder = Embedder(bundle, "cpu", "fp32")
+    if not frozen:
+        embedder.frozen.clear()
+    side = bundle.preprocessor.config.image_size
+    with pytest.raises(ValueError, match=rf"images must be \[N, 3, {side}, {side}\], not"):
+        embedder.embed_images([np.zeros((3, side + 8, side + 8), np.uint8)])
 
 
 def test_a_torch_without_onednn_computes_as_the_model_does(

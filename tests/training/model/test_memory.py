@@ -44,6 +44,21 @@ def test_recall_and_its_gradients_are_equation_3(reference: ModuleType, modality
         torch.testing.assert_close(gradient, reference_gradient, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_frozen_memory_recalls_the_same_and_does_not_look_again(modality: Modality) -> None:
+    memory = make()
+    query = torch.randn(4, 5, dtype=torch.float64)
+    before = memory.address(query, modality)
+    state = set(memory.state_dict())
+    memory.freeze()
+    assert torch.equal(memory.address(query, modality), before)
+    assert set(memory.state_dict()) == state
+    with torch.no_grad():
+        memory.key(modality).neg_()
+    assert torch.equal(memory.address(query, modality), before)
+    torch.testing.assert_close(memory.float().address(query.float(), modality), before.float())
+
+
 def test_slots_are_drawn_from_the_standard_normal_distribution() -> None:
     torch.manual_seed(0)
     memory = BimodalMemory(400, 64, 0.1)

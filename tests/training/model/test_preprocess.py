@@ -58,6 +58,16 @@ def test_log_mels_are_the_papers() -> None:
         np.testing.assert_allclose(mine, expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("bands", [1, 2, 3, 5, 40, 150, 151])
+def test_bands_are_those_of_the_whole_bank(bands: int) -> None:
+    preprocessor = Preprocessor(PreprocessConfig(n_mels=bands))
+    waves = torch.from_numpy(sounds())
+    spectrum = preprocessor.spectrum(waves.float() / 32768)[..., :200]
+    mel = preprocessor.bank.double() @ spectrum.to(torch.complex128).abs().square()
+    expected = torch.log(mel + PreprocessConfig().log_offset).unsqueeze(1)
+    torch.testing.assert_close(preprocessor.sound(waves).double(), expected, atol=1e-3, rtol=1e-4)
+
+
 def test_silence_is_the_logarithm_of_the_offset() -> None:
     x = Preprocessor(PreprocessConfig()).sound(torch.zeros(1, SAMPLES, dtype=torch.int16))
     torch.testing.assert_close(x, torch.full_like(x, float(np.log(1e-6))))
