@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # DDP would import it once there is a group, whose functions then keep that for ever
 from torch import Tensor
 
 from training.model.device import DeviceError, resolve_device
@@ -147,4 +149,7 @@ def join_ranks(device: str = "auto") -> Iterator[Ranks]:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise RankLost(f"rank {ranks.rank} stops, as another one has stopped") from error
         raise
-    dist.destroy_process_group()  # not after an error: what still holds on to the group would wait for it for ever
+    # Not after an error: what still holds on to the group would wait for it for ever. And wholly, which ends gloo's
+    # threads: one that frees a tensor while the interpreter shuts down aborts the process, and torchrun the others.
+    gc.collect()  # DDP, which holds on to the group as well, is in cycles
+    dist.destroy_process_group()

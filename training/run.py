@@ -21,12 +21,12 @@ from training.interrupt import Interrupted, Interruption
 from training.learner import Learner
 from training.log import FLUSH_STEPS, MetricsLog, check_board
 from training.model.allocator import keep_freed_memory
-from training.model.bundle import MODALITIES, Bundle, BundleError, load_bundle
+from training.model.bundle import Bundle, BundleError, load_bundle
 from training.model.config import PreprocessConfig
 from training.model.draft import clear_drafts
 from training.model.embedder import Embedder
 from training.model.head import ClassHead
-from training.model.memory import Modality
+from training.model.memory import MODALITIES, Modality
 from training.model.network import BMAModel
 from training.model.preprocess import Preprocessor, windows
 from training.probe import fit_head
@@ -94,10 +94,8 @@ def train(
             with folder.alone() if ranks.leads else nullcontext(), torch.random.fork_rng(devices=devices):
                 if ranks.leads and not begun and not folder.is_begun(config, data, resume):  # nor by another meanwhile
                     folder.claim(config, data)
-                loop = _Loop(data, feeder, folder, config, ranks)
-                with stop.noted():
-                    loop.run(stop, folder.board if board else None)
-                return loop.finish()
+                # by no name: once the ranks part, nothing may be left that holds on to their group
+                return _Loop(data, feeder, folder, config, ranks).run(stop, folder.board if board else None)
         except KeyboardInterrupt:
             raise Interrupted(folder.what_is_left(config, hint)) from None
         except BundleError as error:
@@ -113,8 +111,13 @@ class _Loop:
         self.checkpoints = folder.checkpoints(config.keep_checkpoints)
         self.learner = Learner(config, self.preprocessor, ranks, fresh=not self.checkpoints.files())
 
-    def run(self, stop: Interruption, board: Path | None) -> None:
-        """Steps until the end or until `stop` is true."""
+    def run(self, stop: Interruption, board: Path | None) -> Bundle:
+        """Steps until the end, and the bundle; a KeyboardInterrupt where `stop` is true before it."""
+        with stop.noted():
+            self._learn(stop, board)
+        return self._finish()
+
+    def _learn(self, stop: Interruption, board: Path | None) -> None:
         config, learner = self.config, self.learner
         done = self._begin()
         items = len(self.feeder.kinds) * config.batch_size
@@ -172,7 +175,7 @@ class _Loop:
                 f"{self.checkpoints.files()[-1]}: lower learning_rate, or set precision=fp32, in a new run"
             )
 
-    def finish(self) -> Bundle:
+    def _finish(self) -> Bundle:
         """Fit the class heads and write the bundle; on rank 0 alone."""
         model = BMAModel(self.config.model_config)  # neither compiled nor synchronised
         model.load_state_dict(self.learner.model.state_dict())

@@ -110,6 +110,23 @@ def test_a_run_on_two_ranks_logs_each_step_once_and_leaves_one_bundle(shared_run
     assert provenance["ranks"] == 2
 
 
+def test_ranks_that_have_parted_leave_no_thread_behind_that_could_abort_them(
+    tiny_data: PackedData, tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    """A thread of gloo's that frees a tensor while the interpreter shuts down does; it lives as long as its group."""
+    code = f"""
+from pathlib import Path
+from service.cli import main
+main({train_command(tiny_data, tmp_path / "run", tiny_config(steps=2))[2:]})
+print("left:", *(Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()))
+"""
+    done = torchrun(2, "--no-python", sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+    left = [line for line in done.stdout.splitlines() if "left:" in line]
+    assert len(left) == 2
+    assert "gloo" not in "".join(left)
+
+
 def test_what_two_ranks_began_one_can_finish(
     shared_run: Path, tiny_data: PackedData, tmp_path: Path, bma: Callable[..., Any]
 ) -> None:

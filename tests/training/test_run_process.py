@@ -182,7 +182,9 @@ def test_resuming_a_finished_run_exits_0(
     tiny_run: Path, tiny_data: PackedData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert resume(tiny_data.folder, tiny_run) == 0
-    assert f"{tiny_run / 'model'} holds bma-small-" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tiny_run / 'model'} holds bma-small-" in said
+    assert said.endswith(f" evaluate {tiny_run / 'model'} --data {tiny_data.folder}\n")
 
 
 @pytest.mark.parametrize(
