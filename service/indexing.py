@@ -101,6 +101,8 @@ def find_entries(source: Path, splits: Sequence[str] | None = None, known: Path 
         return Source(source, entries, closed=closed)
     if source.is_file() and source.suffix.lower() in image.SUFFIXES | sound.SUFFIXES:
         raise CatalogueError(f"{source} is a single file; name the folder that it is in, or a rows file")
+    if not source.exists():
+        raise CatalogueError(f"{source} does not exist; name a folder with images and sounds, or a rows file")
     rows_file = source / "rows.csv" if source.is_dir() else source
     everything = read_rows(rows_file)
     rows = [row for row in everything if not splits or row.split in splits]

@@ -264,7 +264,7 @@ def test_nothing_to_index_is_said(index: Index, demo_folder: Path, tmp_path: Pat
     out = tmp_path / "index"
     assert f"{empty} holds no image or sound files" in index(empty, "--out", out, status=1)
     assert "so it has no splits; leave out --split" in index(empty, "--out", out, "--split", "test", status=1)
-    assert "does not exist" in index(tmp_path / "nowhere", "--out", out, status=1)
+    assert "does not exist; name a folder with images" in index(tmp_path / "nowhere", "--out", out, status=1)
     (empty / "rows.csv").write_text("split,label,image,sound\nval,x,a.jpg,\n")
     assert "has no rows of split test" in index(empty, "--out", out, "--split", "test", status=1)
     told = index(empty, "--out", out, status=1)

@@ -211,6 +211,8 @@ def say_prepared(made: Prepared, src: Path | None = None) -> None:
     if made.unreadable:
         listed = made.rows_file.with_name("unreadable.csv")
         print(f"left out, as they can't be read: {made.unreadable}; {listed} lists them")
+    if made.copies:
+        print(f"copies of other files: {made.copies}; what shares a file is one clip, and in one split")
     if made.missing:
         listed = made.rows_file.with_name("missing.csv")
         print(f"named by the data set's lists and not there: {made.missing}; {listed} lists them")

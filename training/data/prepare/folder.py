@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from training.data.parallel import in_parallel
+from training.data.prepare.copies import Groups, find_copies
 from training.data.prepare.cut import FRAMES, SAMPLE_RATE, SOUNDS, Piece, Video, cut_video
 from training.data.prepare.files import walk
 from training.data.prepare.notes import NOTES, Notes, state_of
@@ -42,6 +43,8 @@ def prepare_folder(src: Path, out: Path, every: float = EVERY, per_video: int = 
     - The first folder below `src` that a file lies in is its label; what lies in `src` itself has none.
     - What has a label or is a pair is split by clip into train, val and test (see `assign`); files of the same folder
       and name, whatever their endings, stay together. Single files without a label are `unpaired`.
+    - Files of the same bytes, and all that share one, are one clip, which goes by the first of their names: else what
+      a model learned from would be in its test as well.
 
     Files that can't be read are left out and listed in `unreadable.csv`. The rows file is written last: where it is,
     the set is complete. Run again, only what has changed is made.
@@ -155,15 +158,29 @@ class _Preparing:
             return error
 
     def _rows(self, found: Sequence[_Found]) -> list[Row]:
-        """All rows by path, each with its split. What shares a stem shares the split."""
-        drafts = [(file.stem, row) for file, partner in _pair_up(found) for row in self._rows_of(file, partner)]
-        pairs = {stem for stem, row in drafts if row.image and row.sound}
+        """All rows by path, each with its split. What shares a stem, or a file's bytes, shares the split."""
+        groups = self._groups(found)
+        drafts = []
+        for file, partner in _pair_up(found):
+            group = groups.of(file.stem)
+            for row in self._rows_of(file, partner):
+                drafts.append((group, replace(row, clip=group) if group in groups.joined else row))
+        pairs = {group for group, row in drafts if row.image and row.sound}
 
-        def is_split(stem: str, row: Row) -> bool:
-            return bool(row.label or (row.clip and stem in pairs))  # a video's mute end belongs to its pairs
+        def is_split(group: str, row: Row) -> bool:
+            return bool(row.label or (row.clip and group in pairs))  # a video's mute end belongs to its pairs
 
-        splits = assign({stem for stem, row in drafts if is_split(stem, row)}, pairs)
-        return [replace(row, split=splits[stem]) if is_split(stem, row) else row for stem, row in drafts]
+        splits = assign({group for group, row in drafts if is_split(group, row)}, pairs)
+        return [replace(row, split=splits[group]) if is_split(group, row) else row for group, row in drafts]
+
+    def _groups(self, found: Sequence[_Found]) -> Groups:
+        """Stems with what has a file in common, so that nothing is in two splits."""
+        groups = Groups()
+        stems = {self.src / file.path: file.stem for file in found}
+        for same in find_copies(stems):
+            groups.join(stems[file] for file in same)
+            self.output.copies += len(same) - 1
+        return groups
 
     def _rows_of(self, file: _Found, partner: _Found | None) -> Iterator[Row]:
         """Rows of a file, or of an image and its sound, of split `unpaired` for now."""

@@ -38,6 +38,7 @@ class Prepared:
         unreadable: files that were left out; `unreadable.csv` beside the rows file lists them.
         missing: files that the data set's lists name and that are not there; `missing.csv` lists them.
         unlisted: files that are there and in none of the lists.
+        copies: files with the bytes of another one.
     """
 
     rows_file: Path
@@ -48,6 +49,7 @@ class Prepared:
     unreadable: int
     missing: int = 0
     unlisted: int = 0
+    copies: int = 0
 
 
 class Output:
@@ -59,6 +61,7 @@ class Output:
         unreadable: what was left out so far.
         missing: what lists name and is not there, so far: a path below `src`, and where it is listed.
         unlisted: how many files are there and in no list.
+        copies: how many files have the bytes of another one.
     """
 
     def __init__(self, src: Path, out: Path, kind: str) -> None:
@@ -66,7 +69,7 @@ class Output:
         self._out, self._kind = out, kind
         self.unreadable: list[MediaError] = []
         self.missing: list[tuple[str, str]] = []
-        self.unlisted = 0
+        self.unlisted = self.copies = 0
 
     def begin(self) -> None:
         """Make the folder, and note in it that it is made here. The rows file of an earlier run goes: see `finish`."""
@@ -116,6 +119,7 @@ class Output:
             unreadable=len(self.unreadable),
             missing=len(self.missing),
             unlisted=self.unlisted,
+            copies=self.copies,
         )
 
     def _list(self, name: str, columns: Sequence[str], lines: Sequence[tuple[str, str]]) -> None:

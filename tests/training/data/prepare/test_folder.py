@@ -50,6 +50,34 @@ def test_images_and_sounds_of_one_name_are_pairs(tmp_path: Path) -> None:
     assert rows["dog:b.jpg"].split == rows["dog:b.png"].split
 
 
+def test_copies_are_one_clip_in_one_split(tmp_path: Path) -> None:
+    """What a model learned from is never in its test as well, under whatever name."""
+    folder = tmp_path / "in"
+    for number in range(40):
+        make_image(folder / "dog" / f"{number}.jpg")
+        if number % 4 == 0:
+            make_sound(folder / "dog" / f"{number}.flac")
+        else:  # four pictures share a sound
+            shutil.copy(folder / "dog" / f"{number - number % 4}.flac", folder / "dog" / f"{number}.flac")
+    shutil.copy(folder / "dog" / "9.jpg", folder / "cat.jpg")
+    (folder / "link.flac").symlink_to(folder / "dog" / "1.flac")
+    make_sound(folder / "alone.flac")
+    made = prepare_folder(folder, tmp_path / "out")
+    rows = rows_of(made)
+    assert made.copies == 32
+    for number in range(40):
+        row, first = rows[f"dog:{number}.jpg"], rows[f"dog:{number - number % 4}.jpg"]
+        assert row.sound == f"../in/dog/{number}.flac"
+        assert row.split == first.split
+        assert row.clip == first.clip
+    assert len({row.clip for row in rows.values() if row.clip}) == 10
+    assert set(made.splits) == {"train", "val", "test", "unpaired"}
+    assert rows["cat.jpg"].split == rows["dog:8.jpg"].split
+    assert rows["cat.jpg"].clip == rows["dog:8.jpg"].clip == "cat"
+    assert rows["link.flac"].clip == rows["dog:0.jpg"].clip == "dog/0"
+    assert (rows["alone.flac"].split, rows["alone.flac"].clip) == ("unpaired", "")
+
+
 def test_a_sound_in_a_videos_clothes_is_a_sound(tmp_path: Path) -> None:
     make_sound(tmp_path / "in" / "x.flac")
     shutil.move(tmp_path / "in" / "x.flac", tmp_path / "in" / "a.webm")
