@@ -10,6 +10,8 @@ import numpy as np
 
 from training.report.metrics import Values
 
+LEAST = 1e-290  # what is less is nothing: parts of it could not be told apart, or are 0
+SAME = 1e-9  # times a value: what differs by less is the same, up to rounding
 LOG_FROM = 30.0  # largest over smallest, from which on an axis of positive values is logarithmic
 
 
@@ -33,8 +35,8 @@ class Scale:
             return cls(low / 1.1, high * 1.1, log=True)
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
-        if not high > low:
-            room = abs(high) / 10 or 1.0
+        if not high - low > max(LEAST, SAME * max(abs(low), abs(high))):
+            room = abs(high) / 10 if abs(high) > LEAST else 1.0
             return cls(0.0 if zero else low - room, high + room)
         room = (high - low) * 0.06
         return cls(low if zero and low == 0 else low - room, high + room)

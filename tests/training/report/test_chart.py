@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from training.report.chart import HEIGHT, WIDTH, Chart, Line, draw
@@ -68,6 +68,12 @@ def test_bars_stand_on_zero() -> None:
 
 
 @given(FINITE, FINITE)
+@example(5e-324, 0.0)
+@example(5e-324, 1e-323)
+@example(-1e-310, 2e-310)
+@example(1e-300, 1e-300)
+@example(5e-324, 1.0)
+@example(-542121428802.66125, -542121428802.6614)
 def test_ticks_are_few_and_on_the_axis(one: float, other: float) -> None:
     scale = Scale.around(np.array([one, other]))
     ticks = scale.ticks()

@@ -10,8 +10,9 @@ import torch
 
 from training.data.packed import PackedData
 from training.features import Items
-from training.model.bundle import MODALITIES, load_bundle
+from training.model.bundle import load_bundle
 from training.model.embedder import Embedder
+from training.model.memory import MODALITIES
 from training.model.preprocess import windows
 from training.report import sample as samples
 from training.report.report import Report
