@@ -130,7 +130,8 @@ class _Build:
         leaving = self.there.gone | self.there.outdated()
         for number, look in self._read(numbers):
             entry = self.entries[number]
-            if not (self.root / entry.path).resolve().is_relative_to(self.root):
+            file = (self.root / entry.path).resolve()
+            if not file.is_relative_to(self.root) and file.exists():  # a link that leads nowhere has a reason below
                 self._leave_out(entry.path, "lies outside the folder that is indexed; move or copy it inside")
                 self.failed.add(number)
                 continue

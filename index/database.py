@@ -245,7 +245,7 @@ def take_lock(folder: Path) -> int:
         os.close(lock)
         by = f" by process {holder}" if holder.isdigit() else ""
         raise InUse(
-            f"{folder} is open for writing elsewhere{by}; end that first, or let it open the catalogue for reading only"
+            f"{folder} is open for writing elsewhere{by}; end that first, or let it read alone (bma serve --read-only)"
         ) from None
     with suppress(OSError):  # a full disk: the lock is what counts, not that others are told who has it
         os.ftruncate(lock, 0)

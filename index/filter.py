@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,5 +141,5 @@ def _metadata(value: Any) -> tuple[dict[str, Scalar], dict[str, dict[str, str | 
 def _in_range(key: str, value: Scalar) -> None:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise FilterError(f"filter: the number for '{key}' is too large; use at most 63 bits")
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         raise FilterError(f"filter: '{key}' is not a number")

@@ -117,7 +117,7 @@ def describe(result: Mapping[str, Any]) -> list[str]:
             lines.append(f"  {_span(window)}  {best}")
     if result.get("explanation"):
         lines += _explained(result["explanation"])
-    return lines
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in lines]  # a terminal would obey the rest
 
 
 def _explained(explanation: Mapping[str, Any]) -> list[str]:

@@ -47,10 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     import service.commands
     import training.commands
+    from service.parser import Parser
 
-    parser = argparse.ArgumentParser(
-        prog="bma", description="Sound and image find each other: train, index, serve, ask."
-    )
+    parser = Parser(prog="bma", description="Sound and image find each other: train, index, serve, ask.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")

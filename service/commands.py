@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -136,7 +137,7 @@ def run_create(arguments: argparse.Namespace) -> None:
     """`bma create`."""
     from service.own import OwnProject
     from service.server import listen, serve
-    from training.commands import resumed_config
+    from training.commands import program, resumed_config
     from training.config import make_config
     from training.run_folder import RunFolder
 
@@ -149,7 +150,10 @@ def run_create(arguments: argparse.Namespace) -> None:
     if not arguments.no_serve:
         listen(settings.host, settings.port, settings.insecure or bool(settings.keys)).close()  # in use is said now
     project.make()
-    if not arguments.no_serve:
+    if arguments.no_serve:
+        command = [*program(), "serve", "--model", str(project.model), "--index", str(project.index)]
+        print(f"next: {shlex.join(command)}")
+    else:
         serve(settings)
 
 
@@ -227,7 +231,7 @@ def keys_add(arguments: argparse.Namespace) -> None:
     """`bma keys add`."""
     from service.access.keys import add_key
 
-    print(add_key(arguments.out, arguments.name, arguments.scope))
+    print(add_key(arguments.keys, arguments.name, arguments.scope))
     print("this key is shown once and kept nowhere; the file holds its hash", file=sys.stderr)
 
 
@@ -235,7 +239,7 @@ def keys_remove(arguments: argparse.Namespace) -> None:
     """`bma keys remove`."""
     from service.access.keys import remove_key
 
-    remove_key(arguments.file, arguments.name)
+    remove_key(arguments.keys, arguments.name)
     print(f"{arguments.name} is out; a running service drops it when it reloads (SIGHUP)", file=sys.stderr)
 
 
@@ -243,7 +247,7 @@ def keys_list(arguments: argparse.Namespace) -> None:
     """`bma keys list`."""
     from service.access.keys import read_keys
 
-    for key in read_keys(arguments.file):
+    for key in read_keys(arguments.keys):
         print(f"{key.name}  {key.scope}  {key.created}")
 
 
@@ -267,15 +271,16 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="make a key and print it, once")
     add.add_argument("name", metavar="NAME", help="whose it is; logs say it")
     add.add_argument("--scope", choices=("read", "write"), required=True, help="write includes reading")
-    add.add_argument("--out", type=Path, required=True, metavar="FILE", help="the keys file; holds hashes of keys")
     add.set_defaults(run=keys_add)
     remove = actions.add_parser("remove", help="take a key out of the file")
     remove.add_argument("name", metavar="NAME")
-    remove.add_argument("file", type=Path, metavar="FILE")
     remove.set_defaults(run=keys_remove)
     listing = actions.add_parser("list", help="names and scopes of the file's keys")
-    listing.add_argument("file", type=Path, metavar="FILE")
     listing.set_defaults(run=keys_list)
+    for action in (add, remove, listing):  # as `bma serve` has it
+        action.add_argument(
+            "--keys", type=Path, required=True, metavar="FILE", help="the file; it holds hashes of keys"
+        )
 
 
 def _add_address(parser: argparse.ArgumentParser) -> None:

@@ -19,9 +19,9 @@ from training.data.pack import open_data
 from training.data.packed import PackedData
 from training.evaluate import FORMAT, EvaluationError, evaluate, raw_probe
 from training.features import Features
-from training.model.bundle import MODALITIES
 from training.model.draft import replaced_file
 from training.model.embedder import Embedder
+from training.model.memory import MODALITIES
 from training.run import train
 from training.run_folder import RunError, RunFolder, RunInUse
 from training.scoreboard import describe_scores
@@ -80,7 +80,8 @@ class Project(ABC):
                 f"{self.rows_file} has changed since the training in {self.out} was stopped: bring the files back as "
                 f"they were to go on, or delete {self.out / 'checkpoints'} to train anew with those of now"
             ) from None
-        print(f"trained in {time.perf_counter() - begin:.0f} s; a page about it: bma report {self.out}", flush=True)
+        taken = f"{'the rest took' if begun else 'trained in'} {time.perf_counter() - begin:.0f} s"
+        print(f"{taken}; a page about it: bma report {self.out}", flush=True)
 
     def _evaluate(self, embedder: Embedder) -> None:
         config = embedder.preprocessor.config

@@ -90,6 +90,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         )
     if leads():
         print(f"{out / 'model'} holds {bundle.name}")
+        score = ["evaluate", str(out / "model"), "--data", str(arguments.data)]
+        print("next: " + shlex.join([*program(), *(score if bundle.heads else ["report", str(out)])]))
 
 
 def resumed_config(out: Path, preset: str | None, overrides: list[str]) -> Any:
@@ -127,8 +129,8 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     from training.data.pack import open_data
     from training.evaluate import evaluate, raw_probe
     from training.features import Features
-    from training.model.bundle import MODALITIES
     from training.model.embedder import Embedder
+    from training.model.memory import MODALITIES
     from training.scoreboard import describe_scores, scores_json
 
     embedder = Embedder(arguments.bundle, arguments.device, arguments.precision, batch_size=128)

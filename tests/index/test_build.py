@@ -79,6 +79,7 @@ def test_a_file_that_has_anothers_content_now_has_no_item_any_more_and_that_is_c
 def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(filling: Filling, tmp_path: Path) -> None:
     files(filling.root, bad_png="bad", good_png="good", odd_png="odd", first_png="1", second_png="2")
     files(tmp_path, outside_png="outside")
+    (filling.root / "link.png").symlink_to(tmp_path / "nothing.png")
     entries = [
         Entry("bad.png", "image"),
         Entry("../outside.png", "image"),
@@ -86,6 +87,7 @@ def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(filling: Filling, t
         Entry("first.png", "image", id="same"),
         Entry("second.png", "image", id="same"),
         Entry("gone.png", "image"),
+        Entry("link.png", "image"),
         Entry("good.png", "image"),
     ]
     summary = filling(entries)
@@ -94,9 +96,10 @@ def test_what_can_not_be_used_is_listed_and_the_rest_goes_on(filling: Filling, t
     write_unreadable(tmp_path / "unreadable.csv", summary.unreadable)
     with (tmp_path / "unreadable.csv").open(newline="") as stream:
         reasons = {row["file"]: row["reason"] for row in csv.DictReader(stream)}
-    assert reasons.keys() == {"bad.png", "../outside.png", "odd.png", "second.png", "gone.png"}
+    assert reasons.keys() == {"bad.png", "../outside.png", "odd.png", "second.png", "gone.png", "link.png"}
     assert all(reason.startswith(file) for file, reason in reasons.items())
     assert "lies outside the folder" in reasons["../outside.png"]
+    assert reasons["link.png"] == reasons["gone.png"].replace("gone", "link")  # whose target is not there
     assert "'not an id' can't be an id; use" in reasons["odd.png"]
     assert "the id 'same' that first.png has; give each row an id of its own" in reasons["second.png"]
     assert [file.name for file in tmp_path.glob(".unreadable*")] == []

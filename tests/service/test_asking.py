@@ -14,7 +14,7 @@ import pytest
 
 from service.access.keys import add_key, read_keys
 from service.access.policy import Access
-from service.asking import QueryError, modality_of
+from service.asking import QueryError, describe, modality_of
 from service.cli import main
 from tests.service.conftest import Serving
 from training.model.media import image as images
@@ -63,6 +63,11 @@ def test_answers_are_printed(query: Query, image: Path, sound: Path) -> None:
     assert "  z: 128 numbers, " in query("embed", sound)
     boats = query("images", sound, "--filter", '{"label": "boat"}').splitlines()[1:]
     assert [line.split()[1] for line in boats] == ["boat"] * 3
+
+
+def test_a_terminal_is_not_told_what_to_do() -> None:
+    hit = {"score": 0.5, "label": "\x1b[31mred\x07", "id": "a", "metadata": {"path": "b\u202e.jpg"}}
+    assert describe({"name": "a.wav", "hits": [hit]})[1] == "  0.500  ?[31mred?        b?.jpg"
 
 
 def test_json_is_the_services_results(query: Query, image: Path, sound: Path) -> None:

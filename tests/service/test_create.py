@@ -61,6 +61,7 @@ def test_a_folder_of_videos_becomes_a_search_engine(
     assert "16 rows" in done.stdout
     assert "left out, as they can't be read: 1" in done.stdout
     assert "16 images and 16 sounds" in done.stdout
+    assert done.stdout.endswith(f" serve --model {out / 'model'} --index {out / 'index'}\n")
     with serve("--model", out / "model", "--index", out / "index") as server, httpx.Client(timeout=60) as client:
         frame = next((out / "data" / "frames" / "blue").rglob("*.jpg"))
         answer = client.post(f"{server.url}/v1/search/sounds?k=3", files={"image": frame.read_bytes()})
