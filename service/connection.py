@@ -21,7 +21,8 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
 
     A request's line and headers may have `head_bytes`, and take `head_timeout` seconds from the connection, or from
     their first byte where it was kept alive. An answer waits `stall_timeout` seconds for its reader to take more,
-    and `body_timeout` in all while more of it waits than a connection buffers.
+    and `body_timeout` in all while more of it waits than a connection buffers. What stands around a body's bytes
+    (extensions of chunks, trailers) may have `head_bytes` too; trailers are dropped, as nothing asks for them.
 
     Args:
         limits: in bytes and seconds.
@@ -33,6 +34,7 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
             super().__init__(*given, **named)
             self._at = "idle"  # between requests, or in the "head" or "body" of one that comes in
             self._head = 0  # bytes of the head that comes in
+            self._around = 0  # bytes that came since the last of the body
             self._wrong = Problem("not-http", "What was sent is no HTTP/1.1 request of a known method; send one anew.")
             self._late: asyncio.TimerHandle | None = None
             self._stalled: asyncio.TimerHandle | None = None
@@ -48,8 +50,12 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             before = self._at
+            self._around += len(data)
             super().data_received(data)
             if self.transport.is_closing():
+                return
+            if before == self._at == "body" and self._around > limits.head_bytes:
+                self._refuse(_too_long(limits))
                 return
             if self._at == "head":
                 self._head += len(data) if before == "head" else 0
@@ -83,15 +89,26 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
             self._at, self._head, self._late = "head", 0, _cancelled(self._late)
             super().on_message_begin()
 
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if self._at == "head":  # else a trailer, that uvicorn would take for a header if it came soon enough
+                super().on_header(name, value)
+
         def on_headers_complete(self) -> None:
             if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > limits.head_bytes:
                 self._wrong = _too_long(limits)
                 raise ValueError  # the parser's; it ends in `send_400_response`
-            self._at, self._late = "body", _cancelled(self._late)
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+                self._wrong = Problem("not-http", "A request says the service's name in one Host header; send one.")
+                raise ValueError
+            if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+                self._wrong = Problem("not-http", "A body comes plain or chunked; send it with no other coding.")
+                raise ValueError
+            self._at, self._around, self._late = "body", 0, _cancelled(self._late)
             super().on_headers_complete()
 
         def on_body(self, body: bytes) -> None:
-            cycle = self.cycle
+            cycle, self._around = self.cycle, 0
             if not cycle.response_complete:
                 cycle.body += body
                 if len(cycle.body) > BODY:
@@ -141,7 +158,7 @@ def connection(limits: Limits) -> type[asyncio.Protocol]:
             """End the connection, with an answer where it can't be taken for that of a request before."""
             cycle = self.cycle
             its_body = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
-            if cycle is None or cycle.response_complete or its_body:
+            if cycle is None or (cycle.response_complete and self._at != "body") or its_body:
                 body = json.dumps(problem.document()).encode()
                 head = (
                     f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\nconnection: close\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from index.catalogue import CatalogueError, FileGone, ItemTooLarge, NoSuchItem, Unreachable
 from training.model.media.source import (
@@ -200,9 +203,14 @@ def install(app: FastAPI) -> None:
             detail = f"There is no {request.url.path} here; /docs lists every path."
             return Problem("not-found", detail).response(request.url.path, headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = error.headers.get("allow") or error.headers.get("Allow") if error.headers else None
+            methods = _methods(app, request.url.path) or Headers(error.headers).get("allow", "").split(", ")
+            allowed = ", ".join(sorted(methods))
             detail = f"{request.method} is not allowed on {request.url.path}; use {allowed or 'another method'}."
-            return Problem("method-not-allowed", detail).response(request.url.path, headers)
+            return Problem("method-not-allowed", detail).response(request.url.path, {"allow": allowed})
+        if error.status_code == HTTPStatus.BAD_REQUEST and isinstance(error.__cause__, OSError):
+            log.error("uploads can't be kept in %s while they come: %s", tempfile.gettempdir(), error.__cause__)
+            detail = "The service has no room for uploads of this size at the moment; its log says where to make some."
+            return Problem("not-ready", detail, headers={"retry-after": str(AGAIN)}).response(request.url.path)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             detail = f"The body can't be parsed ({error.detail}); send multipart/form-data with files in fields."
             return Problem("malformed-body", detail).response(request.url.path, headers)
@@ -214,6 +222,13 @@ def install(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         problem = Problem("internal", "The service failed on this request; its log says why. Try again later.")
         return problem.response(request.url.path)
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """What a path of the API may be asked with; each of its methods is a route, and the router knows but the first."""
+    operations = (of for template, of in app.openapi()["paths"].items() if compile_path(template)[0].fullmatch(path))
+    methods = {method.upper() for of in operations for method in of}
+    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 def _forget_frames(error: BaseException) -> None:

@@ -54,7 +54,7 @@ def check_labels(labels: Sequence[str], files: int, limits: Limits) -> list[str]
 
 def check_label(label: str, limits: Limits) -> str:
     """A label of text within the limit."""
-    return _check_text("label", label, limits.label_length)
+    return check_text("field 'label'", label, limits.label_length)
 
 
 def check_tags(tags: Sequence[str], limits: Limits) -> tuple[str, ...]:
@@ -64,7 +64,18 @@ def check_tags(tags: Sequence[str], limits: Limits) -> tuple[str, ...]:
         raise Problem(
             "invalid-request", f"An item may have {limits.tags} tags, not {len(once)}; send fewer.", limit=limits.tags
         )
-    return tuple(_check_text("tags", tag, limits.tag_length) for tag in once)
+    return tuple(check_text("field 'tags'", tag, limits.tag_length) for tag in once)
+
+
+def check_text(what: str, text: str, most: int | None = None) -> str:
+    """Text that a catalogue can hold, of so many characters at most; another is a 422 that says what it is."""
+    if "\0" in text:
+        raise Problem("invalid-request", f"{what} holds the character U+0000; leave it out.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Problem("invalid-request", f"{what} holds half a surrogate pair, which is no text; leave it out.")
+    if most is not None and len(text) > most:
+        raise Problem("invalid-request", f"{what} may have {most} characters, not {len(text)}; shorten it.", limit=most)
+    return text
 
 
 def parse_metadata(text: str | None, limits: Limits) -> dict[str, Any]:
@@ -81,8 +92,8 @@ def parse_metadata(text: str | None, limits: Limits) -> dict[str, Any]:
         metadata = json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise _too_deep(limits) from None
-    except ValueError:
-        metadata = None
+    except ValueError as error:
+        raise Problem("invalid-request", f"field 'metadata' is no valid JSON ({error}); mend it.") from None
     if not isinstance(metadata, dict):
         raise Problem("invalid-request", "field 'metadata' takes a JSON object such as {\"year\": 2026}.")
     _check_value(metadata, 1, limits)
@@ -105,31 +116,17 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _check_text(field: str, text: str, most: int | None = None) -> str:
-    if "\0" in text:
-        raise Problem("invalid-request", f"field '{field}' holds the character U+0000; leave it out.")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Problem(
-            "invalid-request", f"field '{field}' holds half a surrogate pair, which is no text; leave it out."
-        )
-    if most is not None and len(text) > most:
-        raise Problem(
-            "invalid-request", f"field '{field}' may have {most} characters, not {len(text)}; shorten it.", limit=most
-        )
-    return text
-
-
 def _check_value(value: Any, depth: int, limits: Limits) -> None:
     """What SQLite, or a JSON reader of another language, would not give back as it was."""
     if isinstance(value, str):
-        _check_text("metadata", value)
+        check_text("field 'metadata'", value)
     elif isinstance(value, float) and not math.isfinite(value):  # such as 1e999
         _no_number("a number that is too large")
     elif isinstance(value, dict | list):
         if depth > limits.metadata_depth:
             raise _too_deep(limits)
         for key in value if isinstance(value, dict) else ():
-            _check_text("metadata", key)
+            check_text("field 'metadata'", key)
         for inner in value.values() if isinstance(value, dict) else value:
             _check_value(inner, depth + 1, limits)
 

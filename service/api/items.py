@@ -28,6 +28,7 @@ NOT_FOUND = {404: "No such item, or its file is gone"}
 router = APIRouter(prefix="/v1/items", tags=["items"], responses=problems(NO_CATALOGUE | INVALID))
 
 EngineDependency = Annotated[Engine, Depends(engine_of)]
+IfNoneMatch = Annotated[str, Header(description="`ETag` of what is there already.")]
 Id = Annotated[str, Path(description="The item's id.", examples=["test-0042:image"])]
 # The browser may show pictures and play sounds, and nothing else: no scripts in an SVG or HTML that calls itself a
 # picture.
@@ -48,6 +49,10 @@ _RANGE = {
     "schema": {"type": "string"},
     "example": "bytes=0-1023",
 }
+
+
+# Another unit, or what is none, is passed over (RFC 9110, 14.2).
+_BYTES = re.compile(r"bytes=\s*([0-9]+-[0-9]*|-[0-9]+)(\s*,\s*([0-9]+-[0-9]*|-[0-9]+))*\s*")
 
 
 @router.head("", include_in_schema=False)
@@ -86,16 +91,24 @@ async def get_item(engine: EngineDependency, id: Id) -> ItemAnswer:
     responses={
         200: {"description": "The file as it is", "content": _FILE},
         206: {"description": "The range of it that was asked for", "content": {**_FILE, "multipart/byteranges": {}}},
+        304: {"description": "It is the one that `If-None-Match` names"},
         **problems(NOT_FOUND | {416: "The file has no such range"}),
     },
     openapi_extra={"parameters": [_RANGE]},
 )
-async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
+async def get_content(engine: EngineDependency, id: Id, if_none_match: IfNoneMatch = "") -> Response:
     """The image or sound itself, with its own media type; ranges are answered, so players can seek."""
     item = await _find(engine, id)
     file = await engine.call(catalogue_of(engine).file, item)
+    try:
+        status = await engine.call(file.stat)
+    except OSError:
+        raise _gone() from None
     media_type = item.media_type if _MEDIA.fullmatch(item.media_type) else "application/octet-stream"
-    return _Content(file, media_type=media_type, headers=_GUARD)
+    content = _Content(file, media_type=media_type, headers=_GUARD, stat_result=status)
+    if _is_named(content.headers["etag"], if_none_match):
+        return Response(status_code=304, headers={**_GUARD, "etag": content.headers["etag"]})
+    return content
 
 
 @router.head("/{id}/thumbnail", include_in_schema=False)
@@ -112,14 +125,14 @@ async def get_content(engine: EngineDependency, id: Id) -> FileResponse:
 async def get_thumbnail(
     engine: EngineDependency,
     id: Id,
-    if_none_match: Annotated[str, Header(description="`ETag` of a picture that is there already.")] = "",
+    if_none_match: IfNoneMatch = "",
 ) -> Response:
     """The image scaled down, or the spectrogram of the sound: of the stretch that the item is."""
     item = await _find(engine, id)
     stretch = stretch_of(item)
     file = await engine.call(catalogue_of(engine).file, item)
     headers = {**_GUARD, "etag": await engine.call(_etag, file, stretch)}
-    if headers["etag"] in if_none_match:
+    if _is_named(headers["etag"], if_none_match):
         return Response(status_code=304, headers=headers)
     try:
         picture = await engine.thumbnail(file, item.id, item.modality, stretch)
@@ -135,6 +148,8 @@ class _Content(FileResponse):
         refused: Message | None = None
         start: Message | None = None
         begun = False
+        if not _BYTES.fullmatch(Headers(scope=scope).get("range", "")):
+            scope = {**scope, "headers": [entry for entry in scope["headers"] if entry[0] != b"range"]}
 
         async def guarded(message: Message) -> None:
             nonlocal refused, start, begun
@@ -152,8 +167,7 @@ class _Content(FileResponse):
         except (OSError, RuntimeError):  # how FileResponse says that there is no file
             if begun:
                 raise
-            problem = Problem("content-gone", "The item was replaced or deleted just now; ask again.")
-            await problem.response(scope["path"])(scope, receive, send)
+            await _gone().response(scope["path"])(scope, receive, send)
             return
         if refused is not None:
             extent = Headers(raw=refused["headers"]).get("content-range")
@@ -171,6 +185,15 @@ def _etag(file: File, stretch: dict[str, float]) -> str:
         return '""'
     parts = f"{file} {status.st_mtime_ns} {status.st_size} {stretch}"
     return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
+
+
+def _is_named(etag: str, if_none_match: str) -> bool:
+    """Whether a client says that it has what this is the tag of (RFC 9110, 13.1.2)."""
+    return if_none_match.strip() == "*" or etag in if_none_match
+
+
+def _gone() -> Problem:
+    return Problem("content-gone", "The item was replaced or deleted just now; ask again.")
 
 
 def described(item: Item) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query
 
 from index.filter import Filter, FilterError
+from service.api.fields import check_text
 from service.api.nesting import read_json
 from service.limits import Limits
 from service.problems import Problem
@@ -42,6 +44,13 @@ def parse_filter(text: str | None, limits: Limits) -> Filter | None:
         raise Problem("invalid-request", f"{error}.") from None
 
 
+def check_named(labels: Sequence[str], limits: Limits) -> list[str]:
+    """Labels that the catalogue may have; each text may be several, with commas between them."""
+    for label in ",".join(labels).split(","):
+        check_text("query 'labels'", label, limits.label_length)
+    return [label for label in labels if label]
+
+
 def check_windows(windows: bool, modality: Modality) -> None:
     """Windows of an image are a 422."""
     if windows and modality == "image":
@@ -53,8 +62,10 @@ def check_k(k: int, limits: Limits, detailed: bool = False) -> None:
     if detailed and k > limits.detailed_k:
         raise Problem(
             "invalid-request",
-            f"query 'k': with windows or explain, input should be at most {limits.detailed_k}.",
+            f"query 'k': with windows or explain, input should be less than or equal to {limits.detailed_k}.",
             limit=limits.detailed_k,
         )
     if k > limits.k:
-        raise Problem("invalid-request", f"query 'k': input should be at most {limits.k}.", limit=limits.k)
+        raise Problem(
+            "invalid-request", f"query 'k': input should be less than or equal to {limits.k}.", limit=limits.k
+        )

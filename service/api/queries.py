@@ -12,9 +12,8 @@ from service import explaining
 from service.api.decoding import decode, embed_parts
 from service.api.decoding import embed as embed_whole
 from service.api.explanations import effects, explanation
-from service.api.fields import check_label
 from service.api.items import catalogue_of
-from service.api.parameters import Explain, Labels, Windows, check_windows
+from service.api.parameters import Explain, Labels, Windows, check_named, check_windows
 from service.api.uploads import ImageFiles, SoundFiles, engine_of, read_uploads
 from service.api.vectors import as_base64, as_floats
 from service.engine import Engine, Upload
@@ -109,7 +108,9 @@ async def classify(
     """
     uploads, modality = await read_uploads(engine, image, sound)
     check_windows(windows, modality)
-    named = [check_label(label, engine.limits) for label in labels if label]
+    named = check_named(labels, engine.limits)
+    if "prototypes" in request.query_params and not named:
+        raise Problem("invalid-request", "query 'prototypes': is of labels of the catalogue; name some with 'labels'.")
     judge: Judge
     if named:
         shelf = _shelf(request, engine)

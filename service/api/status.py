@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -13,7 +13,7 @@ from service.engine import Engine
 from service.pipeline.metrics import MEDIA_TYPE
 from service.problems import Problem, log
 from service.schemas import ModelAnswer, Status, problems
-from training.model.memory import Modality
+from training.model.memory import MODALITIES
 
 SELF_TEST = 30.0  # seconds that it may take, behind whatever is in the model
 
@@ -22,14 +22,14 @@ router = APIRouter(tags=["status"])
 EngineDependency = Annotated[Engine, Depends(engine_of)]
 
 
-@router.head("/healthz", include_in_schema=False)
+@router.head("/healthz", include_in_schema=False, response_model_exclude_unset=True)
 @router.get("/healthz", summary="Whether the process lives", response_model_exclude_unset=True)
 async def healthz() -> Status:
     """Says only that the process answers."""
     return Status(status="ok")
 
 
-@router.head("/readyz", include_in_schema=False)
+@router.head("/readyz", include_in_schema=False, response_model_exclude_unset=True)
 @router.get(
     "/readyz",
     summary="Whether it can answer queries",
@@ -72,7 +72,6 @@ async def model(engine: EngineDependency, request: Request) -> ModelAnswer:
     embedder = engine.embedder
     bundle, config = embedder.bundle, embedder.bundle.model.config
     preprocess = embedder.preprocessor.config
-    modalities: tuple[Modality, ...] = get_args(Modality)
     counts = None
     if engine.catalogue is not None:
         counts = {f"{kind}s": n for kind, n in (await engine.call(engine.catalogue.count)).items()}
@@ -87,7 +86,7 @@ async def model(engine: EngineDependency, request: Request) -> ModelAnswer:
         image_size=preprocess.image_size,
         sample_rate=preprocess.sample_rate,
         window_seconds=preprocess.window_seconds,
-        classes={modality: list(embedder.labels(modality)) for modality in modalities},
+        classes={modality: list(embedder.labels(modality)) for modality in MODALITIES},
         catalogue=counts,
         writable=engine.catalogue is not None and engine.catalogue.writable and (key is None or key.allows("write")),
         limits=dataclasses.asdict(engine.limits),

@@ -172,6 +172,25 @@ def test_content_answers_ranges_and_head(http: httpx.Client) -> None:
     assert head.headers["content-length"] == str(len(whole.content))
 
 
+@pytest.mark.parametrize("path", ["/v1/items/test-0000:sound/content", "/v1/items/test-0000:image/thumbnail"])
+def test_who_has_a_file_is_not_sent_it_again(http: httpx.Client, path: str) -> None:
+    etag = http.get(path).headers["etag"]
+    for named in (etag, f'"other", W/{etag}', "*"):
+        again = http.get(path, headers={"if-none-match": named})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert http.get(path, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("said", ["items=0-1", "bytes=a-b", "bytes=", "bytes=+1-2", "bytes=1_0-20"])
+def test_what_is_no_range_is_passed_over(http: httpx.Client, said: str) -> None:
+    assert http.get("/v1/items/test-0000:sound/content", headers={"range": said}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/model", "/v1/items?limit=2", "/v1/labels"])
+def test_head_says_how_long_the_answer_is(http: httpx.Client, path: str) -> None:
+    assert http.head(path).headers["content-length"] == http.get(path).headers["content-length"]
+
+
 def test_an_item_says_what_the_catalogue_knows(http: httpx.Client) -> None:
     item = http.get("/v1/items/test-0000:image").json()
     assert item.pop("created") <= item.pop("updated")

@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import struct
+import tempfile
 import wave
 import zlib
 from collections.abc import Iterator
@@ -206,6 +207,33 @@ def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     assert "use POST" in problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "POST"
     assert "use GET" in problem(http.delete("/healthz"), 405, "method-not-allowed")
+
+
+def test_a_method_that_is_not_allowed_hears_of_all_that_are(http: httpx.Client) -> None:
+    allowed = {"/v1/items": "GET, HEAD, POST", "/v1/items/x": "DELETE, GET, HEAD, PUT", "/v1/embed": "POST"}
+    for path, methods in (allowed | {"/docs": "GET, HEAD"}).items():
+        answer = http.patch(path)
+        assert problem(answer, 405, "method-not-allowed") == f"PATCH is not allowed on {path}; use {methods}."
+        assert answer.headers["allow"] == methods
+
+
+def test_what_counts_once_is_given_once(http: httpx.Client, shelf: httpx.Client, wav: bytes) -> None:
+    answer = http.post("/v1/search/images", params={"k": ["1", "2"]}, files={"sound": wav})
+    assert problem(answer, 422, "invalid-request") == "The query parameter 'k' is given 2 times; give it once."
+    answer = shelf.post("/v1/items", data={"metadata": ["{}", "{}", "{}"]}, files={"sound": wav})
+    assert problem(answer, 422, "invalid-request") == "The form field 'metadata' is given 3 times; give it once."
+    assert shelf.get("/v1/items").json()["items"] == []
+
+
+def test_no_room_for_uploads_is_the_services_fault(
+    shelf: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    answer = shelf.post("/v1/embed", files={"image": bytes(3_000_000)})
+    said = problem(answer, 503, "not-ready")
+    assert said.startswith("The service has no room for uploads of this size")
+    assert answer.headers["retry-after"] == "5"
+    assert "uploads can't be kept in /proc/nowhere while they come" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def refused(answer: httpx.Response) -> tuple[str, Any]:
         ({"metadata": "[" * 200}, "", None),
         ({"metadata": "[1]"}, "takes a JSON object such as", None),
         ({"metadata": "null"}, "takes a JSON object", None),
-        ({"metadata": "{'a': 1}"}, "takes a JSON object", None),
+        ({"metadata": "{'a': 1}"}, "is no valid JSON (Expecting property name", None),
         ({"metadata": '{"a": NaN}'}, "NaN, which is no number in JSON", None),
         ({"metadata": '{"a": [-Infinity]}'}, "-Infinity, which is no number", None),
         ({"metadata": '{"a": 1e999}'}, "too large, which is no number", None),

@@ -123,7 +123,7 @@ def test_hits_are_limited(client: httpx.Client, target: str) -> None:
     assert len(client.post(path, params={"k": 17}, files=sounds(1.0)).json()["results"][0]["hits"]) == 17
     answer = client.post(path, params={"k": 18}, files=sounds(1.0))
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "query 'k': input should be at most 17."
+    assert answer.json()["detail"] == "query 'k': input should be less than or equal to 17."
     assert answer.json()["limit"] == 17
 
 

@@ -72,6 +72,22 @@ def test_labels_are_repeated_or_separated_or_all(http: httpx.Client, demo_folder
     assert ask(http, file, labels="") == ask(http, file)  # none are named: the class head answers
 
 
+def test_many_long_labels_may_be_separated_by_commas(shelf: httpx.Client, images: list[bytes]) -> None:
+    labels = [f"a label of which there are many {number}" for number in range(10)]
+    for label, number in zip(labels, range(10), strict=True):
+        data = {"id": f"item-{number}", "label": label}
+        assert shelf.post("/v1/items", files={"image": images[0]}, data=data).status_code in (200, 201)
+    assert ask(shelf, images[0], labels=",".join(labels)).keys() == set(labels)
+    answer = shelf.post("/v1/classify", files={"image": images[0]}, params={"labels": 257 * "a" + ",b"})
+    assert answer.json()["detail"] == "query 'labels' may have 256 characters, not 257; shorten it."
+
+
+def test_prototypes_are_of_labels(http: httpx.Client, images: list[bytes]) -> None:
+    answer = http.post("/v1/classify", files={"image": images[0]}, params={"prototypes": "image"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("query 'prototypes': is of labels of the catalogue; name some")
+
+
 def test_labels_that_the_catalogue_does_not_have_are_refused(http: httpx.Client, demo_folder: Path) -> None:
     file = sorted(demo_folder.glob("images/*_val-*.jpg"))[0].read_bytes()
     for labels, words in (("cat", "label 'cat'"), ("boat,cat", "label 'cat'"), ("x" * 300, "256 characters")):
