@@ -60,7 +60,9 @@ class KeyGuard:
         key = self._keys.find(secret[:LONGEST])
         if key is None:
             raise Problem(
-                "wrong-key", "The API key is not known here; ask for another.", headers=_challenge("invalid_token")
+                "wrong-key",
+                "The API key is not known here; ask whoever runs the service for another.",
+                headers=_challenge("invalid_token"),
             )
         scope.setdefault("state", {})["key"] = key  # also where it does not allow this: the log tells whose it is
         wait = self._rates.take(key.name)

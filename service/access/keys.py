@@ -86,7 +86,7 @@ def read_keys(file: Path) -> Keys:
     """
     keys = _read(file)
     if not keys:
-        raise KeysError(f"{file} holds no keys; make one with 'bma keys add NAME --scope read --out {file}'")
+        raise KeysError(f"{file} holds no keys; make one with 'bma keys add NAME --scope read --keys {file}'")
     return Keys(keys)
 
 
@@ -125,7 +125,7 @@ def _read(file: Path) -> list[Key]:
         entries = json.loads(file.read_text(encoding="utf-8"))["keys"]
         keys = [Key(**entry) for entry in entries]
     except FileNotFoundError:
-        raise KeysError(f"{file} is not there; make it with 'bma keys add NAME --scope read --out {file}'") from None
+        raise KeysError(f"{file} is not there; make it with 'bma keys add NAME --scope read --keys {file}'") from None
     except OSError as error:
         raise KeysError(f"{file} can't be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):

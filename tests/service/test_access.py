@@ -96,19 +96,19 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
 
 def test_the_command_prints_the_key_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "keys.json"
-    assert main(["keys", "add", "web", "--scope", "read", "--out", str(file)]) == 0
+    assert main(["keys", "add", "web", "--scope", "read", "--keys", str(file)]) == 0
     told = capsys.readouterr()
     secret = told.out.strip()
     assert read_keys(file).find(secret) is not None
     assert secret not in told.err
-    assert main(["keys", "list", str(file)]) == 0
+    assert main(["keys", "list", "--keys", str(file)]) == 0
     assert capsys.readouterr().out.startswith("web  read  20")
-    assert main(["keys", "add", "web", "--scope", "write", "--out", str(file)]) == 1
+    assert main(["keys", "add", "web", "--scope", "write", "--keys", str(file)]) == 1
     assert "has a key named web" in capsys.readouterr().err
-    assert main(["keys", "add", "no name", "--scope", "write", "--out", str(file)]) == 1
+    assert main(["keys", "add", "no name", "--scope", "write", "--keys", str(file)]) == 1
     assert "can't name a key" in capsys.readouterr().err
-    assert main(["keys", "remove", "web", str(file)]) == 0
-    assert main(["keys", "list", str(file)]) == 1
+    assert main(["keys", "remove", "web", "--keys", str(file)]) == 0
+    assert main(["keys", "list", "--keys", str(file)]) == 1
     assert "holds no keys" in capsys.readouterr().err
 
 
