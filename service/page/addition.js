@@ -30,7 +30,7 @@ export function makeAddition(changed) {
       if (given?.file === file) tell(created, item);
       changed();
     } catch (problem) {
-      said.replaceChildren(element("span", { class: "bad" }, problem.detail ?? problem.message));
+      said.replaceChildren(element("span", { class: "bad" }, problem.message));
     }
     button.disabled = false;
     if (document.activeElement === document.body) button.focus(); // being disabled took it
@@ -49,7 +49,7 @@ export function makeAddition(changed) {
         said.replaceChildren("It is out of the catalogue again.");
         changed();
       } catch (problem) {
-        said.replaceChildren(element("span", { class: "bad" }, problem.detail ?? problem.message));
+        said.replaceChildren(element("span", { class: "bad" }, problem.message));
       }
       button.focus();
     };

@@ -4,18 +4,26 @@ import { askForKey, authorization, key } from "./key.js";
 
 const TRIES = 4; // before a busy service's answer is shown
 const LONGEST = 30; // seconds to wait at most for the next
-const NO_KEY = "This service asks for an API key; whoever runs it can give you one."; // its own words are for programs
+const PASSING = [429, 502, 503, 504];
+const NO_ANSWER = ["The service does not answer", "Check that it is running and that you are connected, then try again.", "unreachable"];
+const FOREIGN = ["Something else answers in the service's place", "This may be the sign-in page of a network that you are in, or a proxy. Sign in there if so, then try again.", "foreign"];
+export const NO_KEY = "This service asks for an API key; whoever runs it can give you one."; // its own words are for programs
 
-/** What went wrong, in words for the visitor. */
+/** What went wrong, in words for the visitor; `message` says it where there is no place for a title. */
 export class Problem extends Error {
-  constructor(title, detail, kind = "") {
-    super(detail);
+  constructor(title, detail, kind = "", message = `${title}. ${detail}`) {
+    super(message);
     Object.assign(this, { title, detail, kind });
   }
 
   /** Whether another try may go well. */
   get passing() {
-    return ["unreachable", "internal", "busy", "no-key", "wrong-key"].includes(this.kind);
+    return ["unreachable", "foreign", "internal", "busy", "no-key", "wrong-key"].includes(this.kind);
+  }
+
+  /** Whether the file is what nothing can be done with. */
+  get ofFile() {
+    return this.kind.includes("media");
   }
 }
 
@@ -34,7 +42,7 @@ async function ask(path, options = {}, tries = 0) {
     answer = await fetch(path, { ...options, headers: { ...authorization() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The service does not answer", "Check that it is running and that you are connected, then try again.", "unreachable");
+    throw new Problem(...NO_ANSWER);
   }
   if (answer.ok) {
     if (tries) tell(0);
@@ -43,7 +51,7 @@ async function ask(path, options = {}, tries = 0) {
   const problem = await answer.json().catch(() => ({}));
   if (answer.status === 401) {
     if (!used || !problem.detail) problem.detail = NO_KEY;
-    if (used !== key() || (await askForKey(problem.detail))) return ask(path, options, tries);
+    if (used !== key() || (await askForKey(problem.detail, Boolean(used)))) return ask(path, options, tries);
   }
   const busy = answer.status === 429 || answer.status === 503;
   if (busy && tries < TRIES) {
@@ -54,9 +62,24 @@ async function ask(path, options = {}, tries = 0) {
   throw new Problem(
     problem.title ?? (busy ? "The service is busy" : "The service could not answer"),
     problem.detail ?? `It said ${answer.status} ${answer.statusText}.`.replace(" .", "."),
-    busy || answer.status === 504 ? "busy" : String(problem.type ?? "").split(":").pop(),
+    PASSING.includes(answer.status) ? "busy" : kindOf(problem),
+    problem.detail,
   );
 }
+
+const kindOf = ({ type }) => String(type ?? "").split(":").pop();
+
+/** What an answer carries: `json`, `blob` or `arrayBuffer`. */
+async function bodyOf(answer, form) {
+  try {
+    return await answer[form]();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(...(error instanceof SyntaxError ? FOREIGN : NO_ANSWER));
+  }
+}
+
+const askJson = async (path, options) => bodyOf(await ask(path, options), "json");
 
 /** Seconds that a busy service wants to be left alone; without its word, longer each time. */
 function waitOf(answer, tries) {
@@ -79,20 +102,26 @@ async function send(path, file, modality, signal, fields = {}) {
   const form = new FormData();
   form.append(modality, file, file.name);
   for (const [name, values] of Object.entries(fields)) for (const value of [values].flat()) form.append(name, value);
-  const { results } = await (await ask(path, { method: "POST", body: form, signal })).json();
+  const { results } = await askJson(path, { method: "POST", body: form, signal });
   const [result] = results;
-  if (result.error) throw new Problem(result.error.title, result.error.detail);
+  if (result.error) throw new Problem(result.error.title, result.error.detail, kindOf(result.error), result.error.detail);
   return result;
 }
 
 /** The model, the catalogue's counts, whether this visitor may change it, the limits. */
-export const getModel = async () => (await ask("v1/model")).json();
+export const getModel = () => askJson("v1/model");
+
+/** The name of the visitor's key, and its scopes: what it may do. */
+export const getKey = async () => (await ask("v1/key")).json();
 
 /** A page of the catalogue: items, and a cursor to the next where there is one. */
-export const getItems = async (limit, cursor = "") => (await ask(`v1/items?${new URLSearchParams({ limit, ...(cursor && { cursor }) })}`)).json();
+export const getItems = (limit, cursor = "") => askJson(`v1/items?${new URLSearchParams({ limit, ...(cursor && { cursor }) })}`);
+
+/** What the catalogue knows of an item. */
+export const getItem = (id, signal) => askJson(`v1/items/${encodeURIComponent(id)}`, { signal });
 
 /** The catalogue's labels with their counts, those of most items first, and in `total` how many labels there are. */
-export const getLabels = async (limit) => (await ask(`v1/labels?${new URLSearchParams({ limit })}`)).json();
+export const getLabels = (limit) => askJson(`v1/labels?${new URLSearchParams({ limit })}`);
 
 /**
  * Hits of one modality ("image" or "sound") for a file.
@@ -112,15 +141,17 @@ export function classify(file, modality, { labels = [], explain = false }, signa
   return send(`v1/classify?${asked}`, file, modality, signal);
 }
 
-/** Put a file into the catalogue; the item, and whether it is new. */
-export const addItem = (file, modality, { label, tags }) => send("v1/items", file, modality, undefined, { label, tags });
+/** Put a file into the catalogue; the item, and whether it is new. Its name is what an item without a label is called. */
+export function addItem(file, modality, { label, tags }) {
+  return send("v1/items", file, modality, undefined, { label, tags, metadata: JSON.stringify({ path: file.name }) });
+}
 
 /** Take an item out of the catalogue. */
 export const deleteItem = (id) => ask(`v1/items/${encodeURIComponent(id)}`, { method: "DELETE" });
 
 /** An item's content as a file. */
 export async function getFile(item, name, signal) {
-  const blob = await (await ask(local(item.content), { signal })).blob();
+  const blob = await bodyOf(await ask(local(item.content), { signal }), "blob");
   return new File([blob], name, { type: item.media_type ?? blob.type });
 }
 
@@ -131,7 +162,7 @@ export async function getBytes(link, most, signal) {
     await answer.body.cancel();
     return null;
   }
-  return answer.arrayBuffer();
+  return bodyOf(answer, "arrayBuffer");
 }
 
 /** Why a link can't be loaded, in the service's words; an empty text where it can. */
@@ -141,7 +172,7 @@ export async function whyNot(link) {
     await (await ask(local(link))).body.cancel();
     return "";
   } catch (problem) {
-    return problem.detail;
+    return problem.message;
   }
 }
 

@@ -1,6 +1,7 @@
 // What it is: bars of the most probable classes, by the model's training or by the catalogue's labels.
 
 import { classify } from "./api.js";
+import { choiceOf, offerLabels } from "./choice.js";
 import { byId, element, percent } from "./dom.js";
 import { orAnswer } from "./focus.js";
 import { showHeard } from "./given.js";
@@ -28,6 +29,7 @@ export function makeClasses(say, renamed) {
   const forgive = () => orAnswer(() => ((failed = null), (trouble.hidden = true)));
   const again = () => asked && renamed(run().catch(() => null).finally(tell));
   for (const radio of section.querySelectorAll("[name=namer]")) radio.addEventListener("change", again);
+  offerLabels(field);
   only.addEventListener("submit", (event) => (event.preventDefault(), again()));
 
   /**
@@ -55,11 +57,10 @@ export function makeClasses(say, renamed) {
     const signal = AbortSignal.any([question.signal, mine.signal]);
     forgive();
     only.hidden = !byLabels();
-    const wanted = field.value.split(",").map((text) => text.trim()).filter(Boolean);
     list.setAttribute("aria-busy", "true");
     if (!list.children.length) list.replaceChildren(...Array.from({ length: mostBars() }, () => bar({ label: "\u00a0", probability: null })));
     try {
-      const among = byLabels() ? (wanted.length ? wanted : ["*"]) : [];
+      const among = byLabels() ? await choiceOf(field.value) : [];
       const ask = () => classify(question.file, question.modality, { labels: among, explain: question.explain }, signal);
       const { classes, windows } = await ask().catch((error) => {
         if (error.kind !== "no-memory") throw error;
@@ -86,7 +87,7 @@ export function makeClasses(say, renamed) {
   function tell() {
     trouble.hidden = !failed;
     if (!failed) return;
-    const words = (failed.detail ?? failed.message).replace("GET /v1/labels lists", "Filter lists"); // that for programs
+    const words = failed.message.replace("GET /v1/labels lists", "Filter lists"); // that for programs
     trouble.replaceChildren(element("p", {}, words), failed.passing ? element("button", { type: "button", class: "quiet", onclick: again }, "Try again") : "");
   }
 

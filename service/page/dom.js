@@ -53,9 +53,16 @@ export function size(bytes) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${["kB", "MB", "GB"][power - 1]}`;
 }
 
-/** What to call an item: its label, else its file's name, else its id. */
+/** What to call an item: its label, else its file's name, else its id, shortened. */
 export function nameOf(item) {
-  return item.label || String(item.metadata?.path ?? "").split("/").pop() || item.id;
+  return item.label || String(item.metadata?.path ?? "").split("/").pop() || shorten(item.id, 24);
+}
+
+/** A text of at most so many characters; what is too long lacks its middle, as names that begin alike end differently. */
+export function shorten(text, most) {
+  const letters = [...text];
+  const kept = (most - 1) / 2;
+  return letters.length > most ? `${letters.slice(0, Math.ceil(kept)).join("")}…${letters.slice(-Math.floor(kept)).join("")}` : text;
 }
 
 /** Seconds as `1.5 s`, or `2:05`. */

@@ -37,7 +37,7 @@ export function showExplanation(modality, told, hits, best) {
     rows.forEach((row, number) => row.querySelector(".effect").replaceChildren(...effectOf(effects[number], answer)));
     byId("why-sum").textContent = sumUp(effects, answer);
   };
-  chooser.append(...answers.map((answer, number) => answerOf(answer, number === 0, () => choose(answer))));
+  chooser.append(...answers.map((answer, number) => answerOf(answer, number, () => choose(answer))));
   picked.append(element("h3", {}, "What it found"), chooser);
   section.querySelector(".story").replaceChildren(...story(modality, told));
   section.querySelector(".map").replaceChildren(given, into, element("ol", { class: "slots" }, ...rows), out, picked);
@@ -56,11 +56,11 @@ function story(modality, told) {
 function slotRow({ slot, weight, images, sounds }, modality, heaviest) {
   const fill = element("span", { class: "fill" });
   fill.style.setProperty("--share", weight / heaviest);
-  const nearest = { sound: near("Sounds near it", sounds.map((item) => chime(item, nameOf(item), thumbnail(item)))), image: near("Pictures near it", images.map((item) => thumbnail(item, nameOf(item)))) };
+  const nearest = { sound: near("Sounds near it", sounds.map((item, number) => chime(item, `sound ${number + 1} near slot ${slot}: ${nameOf(item)}`, thumbnail(item)))), image: near("Pictures near it", images.map((item) => thumbnail(item, nameOf(item)))) };
   return element(
     "li",
     {},
-    element("div", { class: "weight" }, element("h4", {}, `Slot ${slot}`), element("span", {}, `weight ${percent(weight)}`), element("span", { class: "bar", "aria-hidden": "true" }, fill)),
+    element("div", { class: "weight" }, element("h3", {}, `Slot ${slot}`), element("span", {}, `weight ${percent(weight)}`), element("span", { class: "bar", "aria-hidden": "true" }, fill)),
     ...(modality === "sound" ? [nearest.sound, nearest.image] : [nearest.image, nearest.sound]),
     element("p", { class: "names", dir: "auto" }, commonest([...images, ...sounds])),
     element("p", { class: "effect" }),
@@ -76,10 +76,10 @@ function commonest(items) {
   return [...counts].sort(([, one], [, other]) => other - one).slice(0, 3).map(([label]) => label).join(", ");
 }
 
-function answerOf(answer, checked, choose) {
+function answerOf(answer, number, choose) {
   const isClass = answer.probability !== undefined;
   const name = isClass ? answer.label : nameOf(answer);
-  const radio = element("input", { type: "radio", name: "answer", checked, onchange: choose, "aria-label": isClass ? `the class ${name}` : `the match ${name}` });
+  const radio = element("input", { type: "radio", name: "answer", checked: number === 0, onchange: choose, "aria-label": isClass ? `the class ${name}` : `match ${number + 1}: ${name}` });
   const face = isClass ? element("span", { class: "class" }, percent(answer.probability)) : thumbnail(answer);
   return element("label", { class: isClass ? "named" : answer.modality }, radio, element("span", { class: "face" }, face), element("span", { class: "label", dir: "auto" }, name));
 }

@@ -26,7 +26,7 @@ export function makeFilters(changed) {
       if (!named.complete) body.append(element("p", { class: "note" }, `It has many labels; the ${named.labels.length} most frequent are listed.`));
       if (!complete) body.append(element("p", { class: "note" }, "The catalogue is large; tags and fields that only its later items have are not listed."));
     } catch (problem) {
-      body.replaceChildren(element("p", { class: "note", role: "alert" }, problem.detail ?? problem.message));
+      body.replaceChildren(element("p", { class: "note", role: "alert" }, problem.message));
     }
   }
 

@@ -23,18 +23,26 @@ export function makeFinding({ ask, mayDelete, deleted }) {
   const results = {
     explains: true, // until the model says that it has no memory
 
-    /** Search both modalities; a few words for each. `named` tells the best class, or is null to leave it out. */
+    /**
+     * Search both modalities; a few words for each. `named` tells the best class of a new question; it is null where the
+     * same one is asked among other items, and what is there stays until the answer comes.
+     */
     async find(question, options, named, signal) {
       const { modality } = question;
       const other = modality === "image" ? "sound" : "image";
       // What only the other sense can find comes first; how it was found stands between.
       const why = byId("why");
       if (why.nextElementSibling !== sectionOf(modality)) byId("answer").append(sectionOf(other), why, sectionOf(modality)); // what moves loses the focus
-      if (named) best = named;
-      const both = [one(question, other, options, true, signal), one(question, modality, options, false, signal)];
+      if (named) {
+        best = named;
+        linked = null;
+        why.hidden = true; // it tells of the question before
+      }
+      const asked = { ...options, anew: Boolean(named) };
+      const both = [one(question, other, asked, true, signal), one(question, modality, asked, false, signal)];
       const [crossed, alike] = await Promise.all(both);
       const hits = crossed.hits.length ? crossed : alike;
-      if (hits.windows) showWindows(hits.windows, hits.hits[0]);
+      showWindows(hits.windows, hits.hits[0]);
       linked = { modality, ...crossed, signal };
       await explain();
       return [crossed.words, alike.words];
@@ -69,7 +77,7 @@ export function makeFinding({ ask, mayDelete, deleted }) {
     if (!signal.aborted && named === best) orAnswer(() => showExplanation(modality, explanation, hits, top));
   }
 
-  async function one({ file, modality, item }, target, { k, filter, catalogue, most }, crossing, signal) {
+  async function one({ file, modality, item }, target, { k, filter, catalogue, most, anew }, crossing, signal) {
     const section = sectionOf(target);
     const list = section.querySelector("ol");
     const note = section.querySelector(".note");
@@ -84,7 +92,7 @@ export function makeFinding({ ask, mayDelete, deleted }) {
     }
     section.setAttribute("aria-busy", "true");
     note.textContent = "Listening and looking…";
-    if (!list.querySelector("[data-id]")) showWaiting(list, Math.min(k, held, 12));
+    if (anew || !list.querySelector("[data-id]")) showWaiting(list, Math.min(k, held, 12));
     // Searching with an item finds the item itself: ask for one more and leave it out.
     const asked = { k: Math.min(k + (item ? 1 : 0), most), filter, windows: modality === "sound", explain: crossing && results.explains };
     const found = await search(file, modality, target, asked, signal).catch((error) => {

@@ -4,6 +4,7 @@ import { element, icon, nameOf, score, stretch } from "./dom.js";
 import { playWindow } from "./given.js";
 import { player } from "./player.js";
 import { thumbnail, waveform } from "./thumbnail.js";
+import { askLink } from "./trail.js";
 
 /** Grey tiles of the size of what is coming. */
 export function showWaiting(list, many) {
@@ -12,13 +13,16 @@ export function showWaiting(list, many) {
 
 /** Pictures, best first. `open(number)` when one is opened, `point(hit)` when one is pointed at. */
 export function showPictures(list, hits, { open, point }) {
-  list.replaceChildren(...hits.map((hit, number) => pointed(hit, point, pictureTile(hit, () => open(number)), momentOf(hit, "over"))));
+  list.replaceChildren(...hits.map((hit, number) => pointed(hit, point, pictureTile(hit, calledIn(hits, number), () => open(number)), momentOf(hit, number, "over"))));
 }
 
 /** Sounds, best first. */
 export function showSounds(list, hits, { open, point, ask }) {
-  list.replaceChildren(...hits.map((hit, number) => pointed(hit, point, soundCard(hit, () => open(number), ask))));
+  list.replaceChildren(...hits.map((hit, number) => pointed(hit, point, soundCard(hit, calledIn(hits, number), () => open(number), ask, momentOf(hit, number)))));
 }
+
+/** For those who hear the page: many matches have the same name, and only their places tell them apart. */
+const calledIn = (hits, number) => `match ${number + 1} of ${hits.length}: ${nameOf(hits[number])}`;
 
 function pointed(hit, point, ...children) {
   return element("li", { onmouseenter: () => point(hit), onfocusin: () => point(hit), "data-id": hit.id }, ...children);
@@ -30,44 +34,49 @@ export function showSamples(box, items, ask) {
     ...items.map((item) => {
       const name = nameOf(item);
       const verb = item.modality === "image" ? "Find sounds for this picture" : "Find pictures for this sound";
-      return element(
-        "button",
-        { type: "button", class: `tile ${item.modality}`, onclick: () => ask(item) },
+      return askLink(
+        item,
+        ask,
+        { class: `tile ${item.modality}` },
         thumbnail(item),
-        element("span", { class: "caption" }, label(name), element("span", { class: "kind" }, item.modality === "image" ? "picture" : "sound"), element("span", { class: "unseen" }, verb)),
+        caption(label(name), element("span", { class: "kind" }, item.modality === "image" ? "picture" : "sound")),
+        element("span", { class: "unseen" }, `${verb}: ${name}`),
       );
     }),
   );
 }
 
+/** What is seen below a picture; what is heard in its place is one sentence. */
+const caption = (...parts) => element("span", { class: "caption", "aria-hidden": "true" }, ...parts);
+
 const label = (name) => element("span", { class: "label", dir: "auto", title: name }, name);
 
-function pictureTile(hit, open) {
-  const name = nameOf(hit);
+function pictureTile(hit, called, open) {
   return element(
     "button",
     { type: "button", class: "tile image", onclick: open },
     thumbnail(hit),
-    element("span", { class: "caption" }, label(name), element("span", { class: "score" }, score(hit)), element("span", { class: "unseen" }, "similarity, open it")),
+    caption(label(nameOf(hit)), element("span", { class: "score" }, score(hit))),
+    element("span", { class: "unseen" }, `Open ${called}, similarity ${score(hit)}`),
   );
 }
 
-function soundCard(hit, open, ask) {
+function soundCard(hit, called, open, ask, moment) {
   const name = nameOf(hit);
-  const search = element("button", { type: "button", class: "quiet pivot", "aria-label": `Search with this sound: ${name}`, onclick: () => ask(hit) }, icon("search"), "Search");
-  const details = element("button", { type: "button", class: "quiet", "aria-label": `Details of ${name}`, onclick: open }, icon("details"));
+  const search = askLink(hit, ask, { class: "quiet pivot", "aria-label": `Search with ${called}` }, icon("search"), "Search");
+  const details = element("button", { type: "button", class: "quiet", "aria-label": `Details of ${called}`, onclick: open }, icon("details"));
   return element(
     "article",
     { class: "sound" },
-    player(hit.content, name, [thumbnail(hit), waveform(hit)], hit.metadata).root,
+    player(hit.content, name, [thumbnail(hit), waveform(hit)], hit.metadata, called).root,
     element("div", { class: "caption" }, label(name), element("span", { class: "score", title: "cosine similarity" }, score(hit))),
-    element("div", { class: "tools" }, momentOf(hit), search, details),
+    element("div", { class: "tools" }, moment, search, details),
   );
 }
 
 /** A button with the seconds of the given sound that matched a hit best; nothing where there is only one window. */
-function momentOf(hit, kind = "") {
+function momentOf(hit, number, kind = "") {
   if (!hit.window || hit.window_scores.length < 2) return null;
   const when = stretch(hit.window);
-  return element("button", { type: "button", class: `when ${kind}`, "aria-label": `Play ${when} of your sound, which matched ${nameOf(hit)} best`, title: "What matched best in your sound", onclick: () => playWindow(hit.window) }, icon("play"), when);
+  return element("button", { type: "button", class: `when ${kind}`, "aria-label": `Play ${when} of your sound, which fit match ${number + 1} best: ${nameOf(hit)}`, title: "What matched best in your sound", onclick: () => playWindow(hit.window) }, icon("play"), when);
 }

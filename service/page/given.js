@@ -2,13 +2,14 @@
 
 import { decode, drawWave, RATE } from "./audio.js";
 import { byId, element, icon, nameOf, size, stretch } from "./dom.js";
+import { fillHeard, ROWS } from "./heard.js";
 import { player } from "./player.js";
 import { colour, drawSpectrogram } from "./spectrogram.js";
 
-const MOST_LINES = 60; // of windows; more would hide the spectrogram, and have no room for their classes
+const MOST_LINES = 60; // of windows; more would hide the spectrogram
 
 let preview = "";
-let sound = null; // { player, lines, heard, track, moment, awaits }
+let sound = null; // { player, lines, heard, legend, track, moment, awaits }
 
 /**
  * Show a file, all of what is searched with; `item` is the one of the catalogue that it comes from, if any.
@@ -25,7 +26,7 @@ export function showGiven({ file, modality, item }, awaits, signal) {
   const box = byId("given");
   const about = element("p", { class: "file" }, element("span", { class: "label", dir: "auto", title: file.name }, file.name), element("span", { class: "kind" }, item ? "from the catalogue" : size(file.size)));
   if (modality === "image") {
-    const picture = element("img", { src: preview, alt: `Your picture: ${file.name}`, decoding: "async" });
+    const picture = element("img", { src: preview, alt: `Your picture: ${file.name}`, decoding: "async", draggable: "false" });
     picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "silent blank" }, "No preview: this browser can't show it.")));
     box.replaceChildren(picture, about);
   } else {
@@ -40,23 +41,25 @@ function makeSound(file, awaits, signal) {
   const lines = element("canvas", { class: "lines", width: 600, height: 96, "aria-hidden": "true" });
   const wave = element("canvas", { class: "wave", width: 600, height: 64, "aria-hidden": "true" });
   const heard = element("ol", { class: "heard", "aria-label": "What is heard when" });
+  const legend = element("ul", { class: "legend", "aria-label": "Its classes" });
   const track = element("canvas", { class: "track", width: 600, height: 12, "aria-hidden": "true" });
   const moment = element("div", { class: "moment" });
   const plays = player(preview, file.name, [picture, lines, wave]);
-  const made = (sound = { player: plays, lines, heard, track, moment, awaits });
+  const made = (sound = { player: plays, lines, heard, legend, track, moment, awaits });
   hear(file, signal).then(async (samples) => {
     if (!samples || signal.aborted) return;
     const seconds = samples.length / RATE;
     plays.extend(seconds);
     const { windowSeconds, classes, matches } = made.awaits;
     const several = seconds >= 1.5 * windowSeconds;
-    heard.classList.toggle("expected", several && classes);
+    for (const part of [heard, legend]) part.classList.toggle("expected", several && classes);
+    legend.style.setProperty("--rows", Math.min(ROWS, Math.round(seconds / windowSeconds)));
     for (const part of [track, moment]) part.classList.toggle("expected", several && matches);
     drawWave(wave, samples, 120);
     await drawSpectrogram(picture, samples, signal);
     picture.dataset.drawn = true;
   });
-  return [plays.root, heard, track, moment];
+  return [plays.root, heard, legend, track, moment];
 }
 
 async function hear(file, signal) {
@@ -75,10 +78,17 @@ function drawLines(canvas, windows) {
   }
 }
 
-/** How well each window of the sound matches a hit; the best one can be played. */
+/** How well each window of the sound matches a hit; the best one can be played. Without a hit, or windows, nothing. */
 export function showWindows(windows, hit) {
-  if (!sound || !windows || windows.length < 2 || !hit?.window_scores) return;
+  if (!sound) return;
   const { lines, track, moment } = sound;
+  const told = windows?.length > 1 && Boolean(hit?.window_scores);
+  track.classList.toggle("drawn", told);
+  for (const part of [track, moment]) part.classList.toggle("expected", told); // another match takes the same room
+  if (!told) {
+    moment.replaceChildren();
+    return;
+  }
   drawLines(lines, windows);
   const scores = hit.window_scores;
   const pen = track.getContext("2d");
@@ -96,35 +106,21 @@ export function showWindows(windows, hit) {
   const pressed = moment.contains(document.activeElement);
   moment.replaceChildren(words, play);
   if (pressed) play.focus({ preventScroll: true });
-  track.classList.add("drawn");
 }
 
-/** The class of each window of the sound, those in a row that have the same one together. */
+/** The class of each window of the sound. */
 export function showHeard(windows) {
-  if (!sound || !windows || windows.length < 2) return;
-  const runs = [];
-  for (const { start, end, classes } of windows) {
-    const { label } = classes[0];
-    if (runs.at(-1)?.label === label) runs.at(-1).end = end;
-    else runs.push({ start, end, label });
-  }
-  const shown = runs.length > MOST_LINES ? [] : runs;
-  sound.heard.replaceChildren(
-    ...shown.map((run) => {
-      const part = element("li", { title: `${stretch(run)}: ${run.label}` }, element("span", { class: "unseen" }, `${stretch(run)}: `), element("span", { class: "label", dir: "auto" }, run.label));
-      part.style.setProperty("--share", run.end - run.start);
-      return part;
-    }),
-  );
+  if (sound && windows?.length > 1) fillHeard(sound.heard, sound.legend, windows);
 }
 
 /** No more is on its way: what is empty needs no room. */
 export function allTold() {
   if (!sound) return;
-  const { heard, track, moment } = sound;
+  const { heard, legend, track, moment } = sound;
   const matched = moment.children.length > 0; // it keeps its height, whichever match is pointed at
   sound.awaits = { ...sound.awaits, classes: false, matches: matched };
-  heard.classList.remove("expected");
+  legend.classList.remove("expected"); // it has the rows that it needs
+  if (!heard.children.length) heard.classList.remove("expected");
   if (!matched) for (const part of [track, moment]) part.classList.remove("expected");
 }
 
@@ -135,12 +131,19 @@ export const playWindow = (window) => sound?.player.playPart(window);
 export function smallGiven() {
   const picture = byId("given").querySelector(":scope > img, .spectrum");
   if (!picture) return null;
-  if (picture.tagName === "IMG") return element("img", { src: picture.src, alt: "" });
+  if (picture.tagName === "IMG") return element("img", { src: picture.src, alt: "", draggable: "false" });
   const copy = element("canvas", { width: picture.width, height: picture.height, class: "spectrum" });
   const paint = () => copy.getContext("2d").drawImage(picture, 0, 0);
   if (picture.dataset.drawn) paint();
   else new MutationObserver((_, watch) => (paint(), watch.disconnect())).observe(picture, { attributeFilter: ["data-drawn"] });
   return copy;
+}
+
+/** The service can't read it: of a sound there is nothing to draw, and no more to play. */
+export function showUnreadable() {
+  if (!sound) return;
+  byId("given").replaceChildren(byId("given").querySelector(".file"));
+  sound = null;
 }
 
 /** Forget it. */

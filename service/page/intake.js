@@ -13,7 +13,7 @@ export function modalityOf(file) {
   return kind === "audio" || kind === "video" ? "sound" : null;
 }
 
-/** Call `take(files)` whenever files arrive; `take([])` when something else was dropped. */
+/** Call `take(files)` whenever files arrive; `take([])` when what was dropped gives none. */
 export function takeFiles(input, camera, take) {
   input.accept = ["image/*", "audio/*", "video/*", ...[...IMAGES, ...SOUNDS].map((ending) => `.${ending}`)].join(",");
   for (const field of [input, camera]) {
@@ -36,12 +36,23 @@ export function takeFiles(input, camera, take) {
     depth = change ? Math.max(0, depth + change) : 0;
     document.body.classList.toggle("dragging", depth > 0);
   };
-  document.addEventListener("dragenter", () => mark(1));
-  document.addEventListener("dragleave", () => mark(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
+  const hasFiles = (event) => event.dataTransfer.types.includes("Files");
+  document.addEventListener("dragenter", (event) => hasFiles(event) && mark(1));
+  document.addEventListener("dragleave", (event) => hasFiles(event) && mark(-1));
+  document.addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+    else if (!event.target.closest("input")) refuseDrag(event);
+  });
   document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return; // text, into a field
     event.preventDefault();
     mark(0);
     take([...event.dataTransfer.files]);
   });
+}
+
+/** A link that is dropped would lead away from the page. */
+function refuseDrag(event) {
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
 }

@@ -3,8 +3,18 @@
 import { byId, element } from "./dom.js";
 import { orAnswer } from "./focus.js";
 
-/** Say it to those who listen to the page. */
-export const say = (text) => (byId("status").textContent = text);
+const READ = 6000; // milliseconds that a sentence stays in view
+
+let reading = 0;
+
+/** Say it to those who listen to the page; where it is `shown`, for a while also to those who look at it. */
+export function say(text, shown = false) {
+  const status = byId("status");
+  clearTimeout(reading);
+  status.textContent = text;
+  status.className = shown ? "news" : "unseen";
+  if (shown) reading = setTimeout(() => (status.className = "unseen"), READ);
+}
 
 /** Show what went wrong; `again()` offers another try. A `note` is no error. */
 export function showProblem({ title, detail, message, kind }, again = null) {
@@ -13,6 +23,7 @@ export function showProblem({ title, detail, message, kind }, again = null) {
   box.classList.toggle("note-only", kind === "note");
   box.replaceChildren(element("h2", {}, title ?? "Something went wrong on this page"), element("p", {}, detail ?? message), retry ?? "");
   box.hidden = false;
+  say(""); // an alert is read by itself
   hideBusy();
   if (kind !== "note") box.scrollIntoView({ block: "nearest" }); // on a phone it stands below what was given and the filters
 }

@@ -1,6 +1,6 @@
 // The page: takes a file, asks the service, shows what it found. A new question cancels the one before.
 
-import { getFile, getItems, getModel, Problem, whenBusy } from "./api.js";
+import { getFile, getItem, getItems, getModel, Problem, whenBusy } from "./api.js";
 import { makeAddition } from "./addition.js";
 import { decode, partOf, wavOf } from "./audio.js";
 import { makeClasses } from "./classes.js";
@@ -10,21 +10,26 @@ import { makeFilters } from "./filters.js";
 import { makeFinding } from "./finding.js";
 import { orAnswer } from "./focus.js";
 import { showSamples } from "./gallery.js";
-import { allTold, hideGiven, showGiven } from "./given.js";
+import { allTold, hideGiven, showGiven, showUnreadable } from "./given.js";
 import { modalityOf, takeFiles } from "./intake.js";
+import { makeLock } from "./lock.js";
 import { hideBusy, hideProblem, say, showBusy, showProblem } from "./notice.js";
 import { silence } from "./player.js";
+import { showQueue } from "./queue.js";
 import { recorder } from "./recorder.js";
+import { enter, entitle, here } from "./trail.js";
+import { closeViewer } from "./viewer.js";
 
 const STEPS = [6, 12, 24, 64];
 const FORM_BYTES = 2048; // what a form adds to its file, generously
 const NO_CATALOGUE = new Problem("No catalogue to search", "This service can say what a file is, but it has no pictures and sounds to find. Start it with --index to add some.", "note");
 
 let model = null;
-let question = null; // { file, modality, item }: what was asked last
+let question = null; // { file, modality, item, files }: what was asked last
 let k = 12;
 let running = new AbortController();
 let narrowing = new AbortController(); // of a search with other filters for the same question
+let fetching = new AbortController(); // of an item to search with
 
 const filters = makeFilters(() => question && refine());
 const classes = makeClasses(say, (best) => finding.rename(best));
@@ -33,27 +38,63 @@ const finding = makeFinding({ ask: pivot, mayDelete: () => model.writable, delet
 
 // -- the model ------------------------------------------------------------------------------------------------------
 
-async function meet() {
+async function begin() {
+  if ((await meet(begin)) && !question) recall();
+}
+
+/** Ask what the entry of the browser's history asks: on load, Back and Forward. */
+function recall() {
+  if (!model) return; // it comes to this once it is there
+  const { id, question: before } = here();
+  if (id) pivot({ id }, true);
+  else if (before) ask(before, true);
+  else start();
+}
+
+/** Nothing is asked yet, or any more. */
+function start() {
+  renew();
+  closeViewer();
+  entitle("");
+  question = null;
+  orAnswer(() => {
+    hideGiven();
+    hideProblem();
+    clear();
+    byId("queue").hidden = true;
+    byId("main").dataset.state = "empty";
+  });
+  document.querySelector(".drop .call").textContent = "Give a sound or a picture";
+  offerAddition(null);
+  say("");
+  welcome();
+}
+
+/** Ask the service what it is; where it does not say, false, and `again()` is offered. */
+async function meet(again) {
   hideProblem();
   try {
     model = await getModel();
   } catch (problem) {
     byId("about").textContent = problem.kind === "unreachable" ? "no connection" : "no answer";
-    showProblem(problem, meet);
+    showProblem(problem, again);
     return false;
   }
-  const { catalogue } = model;
   tellCounts();
-  byId("filters").hidden = byId("k").parentElement.hidden = !catalogue;
-  if (!catalogue) {
-    showProblem(NO_CATALOGUE);
-  } else if (catalogue.images + catalogue.sounds === 0) {
-    showProblem(new Problem("The catalogue is empty", "There is nothing to find yet. Give a sound or a picture, and add it; or fill the catalogue from a folder with bma index build.", "note"));
-  } else if (!question) {
-    offer();
-  }
   hasLabels(); // so that it is known when it is needed
   return true;
+}
+
+/** What there is to begin with, or why there is nothing. */
+function welcome() {
+  if (question) return;
+  if (!model.catalogue) {
+    showProblem(NO_CATALOGUE);
+  } else if (!holdsAny()) {
+    showProblem(new Problem("The catalogue is empty", "There is nothing to find yet. Give a sound or a picture, and add it; or fill the catalogue from a folder with bma index build.", "note"));
+  } else {
+    offer();
+  }
 }
 
 function tellCounts() {
@@ -80,40 +121,42 @@ function varied(items, modality, skip) {
   return [...new Set([...firsts, ...fitting])].slice(0, 4);
 }
 
-// -- the question ---------------------------------------------------------------------------------------------------
-
-function take(files) {
-  if (!files.length) {
-    refuse("That was not a file", "Drop a sound or picture file, for example from your desktop.");
-    return;
-  }
-  const queue = byId("queue");
-  queue.hidden = files.length < 2;
-  queue.replaceChildren(
-    ...files.map((file) => {
-      const choose = () => {
-        for (const other of queue.querySelectorAll("button")) other.removeAttribute("aria-current");
-        button.setAttribute("aria-current", "true");
-        ask(file);
-      };
-      const button = element("button", { type: "button", dir: "auto", onclick: choose }, file.name);
-      return element("li", {}, button);
-    }),
-  );
-  queue.querySelector("button").click();
+/** With another key the same model may allow and hold something else. */
+async function unlocked() {
+  forget();
+  filters.refresh();
+  if (!(await meet(unlocked))) return;
+  if (question) answer(renew());
+  else welcome();
 }
 
-/** Search with something that the catalogue holds. */
-async function pivot(item) {
-  const signal = renew();
-  byId("queue").hidden = true;
+// -- the question ---------------------------------------------------------------------------------------------------
+
+async function take(files) {
+  if (!files.length) {
+    refuse(new Problem("That was not a file", "Drop a sound or picture file, for example from your desktop."));
+    return;
+  }
+  if (!model && !(await meet(() => take(files)))) return;
+  const given = files.map((file) => ({ file, modality: modalityOf(file), item: null, files }));
+  ask(given.find((one) => !faultOf(one)) ?? given[0]);
+}
+
+/** Search with something that the catalogue holds; `entered` where the history has it, which knows no more than its id. */
+async function pivot(item, entered = false) {
+  fetching.abort();
+  fetching = new AbortController();
+  const { signal } = fetching;
   say(`Fetching ${nameOf(item)}…`);
   try {
-    const file = await cut(await getFile(item, nameOf(item), signal), item);
+    const whole = entered ? await getItem(item.id, signal) : item;
+    const file = await cut(await getFile(whole, nameOf(whole), signal), whole);
     signal.throwIfAborted();
-    await ask(file, item);
+    ask({ file, modality: whole.modality, item: whole, files: [] }, entered);
   } catch (error) {
-    if (!signal.aborted) refuse(error.title ?? "The item can't be fetched", error.message);
+    if (signal.aborted) return;
+    if (!question) welcome();
+    refuse(error, () => pivot(item, entered));
   }
 }
 
@@ -126,25 +169,40 @@ async function cut(file, { modality, metadata }) {
   return part === samples ? file : new File([wavOf(part)], file.name, { type: "audio/wav" });
 }
 
-async function ask(file, item = null) {
-  const signal = renew();
-  const modality = item?.modality ?? modalityOf(file);
-  if (!modality) {
-    refuse("Neither a sound nor a picture", `${file.name} is of another kind. Give a picture (JPEG, PNG, WebP…) or a sound (WAV, MP3, FLAC, Ogg…); of a video its sound counts.`);
-    return;
-  }
-  if (!model && !(await meet())) return;
+/** Why it can't be asked, or null. */
+function faultOf({ file, modality }) {
   const limit = model.limits?.upload_bytes;
-  if (limit && file.size + FORM_BYTES > limit) {
-    refuse("The file is too large", `${file.name} has ${size(file.size)}, and this service takes ${size(limit)}. Give a smaller or shorter one.`);
+  if (!modality) return new Problem("Neither a sound nor a picture", `${file.name} is of another kind. Give a picture (JPEG, PNG, WebP…) or a sound (WAV, MP3, FLAC, Ogg…); of a video its sound counts.`);
+  if (!file.size) return new Problem("There is nothing in the file", `${file.name} is empty; it may not have been saved to its end.`);
+  if (limit && file.size + FORM_BYTES > limit) return new Problem("The file is too large", `${file.name} has ${size(file.size)}, and this service takes ${size(limit)}. Give a smaller or shorter one.`);
+  return null;
+}
+
+/** Say why something can't be asked; what was asked before stays. `again()` is offered where it may go well. */
+function refuse(problem, again) {
+  closeViewer(); // it would hide what is wrong
+  showProblem(problem, problem.passing ? again : null);
+}
+
+/** Ask it; `entered` where the history has it already. */
+async function ask(next, entered = false) {
+  const fault = faultOf(next);
+  if (fault) {
+    refuse(fault);
     return;
   }
-  if (signal.aborted) return;
-  question = { file, modality, item };
+  const signal = renew();
+  closeViewer();
+  if (!entered) enter(next);
+  entitle(next.file.name);
+  question = next;
+  const { modality } = question;
   byId("main").dataset.state = "asked";
   byId("samples").hidden = true;
   document.querySelector(".drop .call").textContent = "Give another";
+  showQueue(question, (file) => ask({ ...question, file, modality: modalityOf(file) }));
   showGiven(question, { windowSeconds: model.window_seconds, classes: isTrained(modality) || holdsAny(), matches: holdsAny() }, signal);
+  offerNarrowing(Boolean(model.catalogue));
   offerAddition(null);
   scrollTo({ top: 0 });
   const answered = answer(signal);
@@ -187,56 +245,44 @@ const hasLabels = async () => holdsAny() && (await labels().catch(() => ({ label
 
 const options = () => ({ k, filter: filters.filter(), catalogue: model.catalogue, most: model.limits?.k ?? Infinity });
 
-/** The same question among other items, or for another number of them. */
-async function refine() {
+/** The same question among other items, or for another number of them; `news` of the catalogue is said before. */
+async function refine(news = "") {
   narrowing.abort();
   narrowing = new AbortController();
   const signal = AbortSignal.any([running.signal, narrowing.signal]);
   hideProblem();
-  try {
-    say((await finding.find(question, options(), null, signal)).join(", "));
-  } catch (error) {
-    if (!signal.aborted) fail(error);
-  }
+  const [{ value: words = [], reason }] = await Promise.allSettled([finding.find(question, options(), null, signal)]);
+  if (signal.aborted) return;
+  if (reason) fail(reason);
+  say([news, ...words].filter(Boolean).join(", "), Boolean(news));
 }
 
 function fail(problem) {
   clear();
+  if (problem.ofFile) orAnswer(() => (showUnreadable(), offerNarrowing(false)));
   const again = problem.passing ? () => answer(renew()) : null;
   showProblem(problem, again);
-  say(byId("problem").innerText);
 }
+
+/** Of how many matches, and which. */
+const offerNarrowing = (may) => (byId("filters").hidden = byId("k").parentElement.hidden = !may);
 
 // -- the catalogue --------------------------------------------------------------------------------------------------
 
 /** It is another now: so are its counts, and what is found in it. */
-async function changed() {
+async function changed(news) {
   forget();
   filters.refresh();
   model = await getModel().catch(() => model);
   tellCounts();
-  if (question) refine();
+  if (question) refine(news);
 }
 
 function removed(item) {
-  say(`${nameOf(item)} is deleted`);
-  changed();
+  changed(`${nameOf(item)} is deleted`);
 }
 
 // -- what the visitor sees ------------------------------------------------------------------------------------------
-
-function refuse(title, detail) {
-  renew();
-  question = null;
-  hideGiven();
-  offerAddition(null);
-  clear();
-  const samples = byId("samples");
-  samples.hidden = !samples.querySelector("button");
-  byId("main").dataset.state = "empty";
-  showProblem(new Problem(title, detail));
-  say(`${title}. ${detail}`);
-}
 
 /** Show nothing that was found. */
 const clear = () => orAnswer(() => (finding.clear(), classes.clear()));
@@ -244,6 +290,7 @@ const clear = () => orAnswer(() => (finding.clear(), classes.clear()));
 /** Cancel what runs; the signal of what comes next. */
 function renew() {
   running.abort();
+  fetching.abort();
   running = new AbortController();
   silence();
   hideBusy();
@@ -263,7 +310,10 @@ byId("k").replaceChildren(
   }),
 );
 whenBusy(showBusy);
+makeLock(unlocked);
 byId("camera").parentElement.hidden = !navigator.maxTouchPoints; // elsewhere it would be the file dialog once more
 takeFiles(byId("file"), byId("camera"), take);
 recorder(byId("record"), take, (problem) => showProblem(problem));
-meet();
+addEventListener("popstate", recall);
+document.querySelector(".skip").addEventListener("click", (event) => (event.preventDefault(), byId("answer").focus())); // its fragment would be an entry of the history
+begin();

@@ -15,25 +15,28 @@ export const silence = () => playing?.pause();
  * @param {string} name what to call it
  * @param {Element[]} pictures what the strip shows
  * @param {{start?: number, duration?: number}} part the seconds of the file to play
+ * @param {string} called what to call it to those who hear the page, where its name is not its own
  * @returns {{root: Element, extend: function(number), playPart: function({start: number, end: number})}} the element;
  *   `extend` tells the sound's seconds where the file itself does not; `playPart` plays some of them
  */
-export function player(link, name, pictures, part = {}) {
+export function player(link, name, pictures, part = {}, called = name) {
   const start = Number(part.start) || 0;
   let audio = null;
   let known = 0; // seconds, by whoever decoded the file
   let until = Infinity;
   const button = element("button", { type: "button", class: "play", onclick: toggle });
-  const range = element("input", { type: "range", min: 0, max: 1, step: "any", value: 0, oninput: seek, "aria-label": `Position in ${name}` });
+  const range = element("input", { type: "range", min: 0, max: 1, step: "any", value: 0, oninput: seek, "aria-label": `Position in ${called}` });
   const time = element("span", { class: "time", "aria-hidden": "true" });
   const strip = element("div", { class: "strip" }, ...pictures, element("div", { class: "head" }), range, time);
-  const root = element("div", { class: "player" }, button, strip);
+  const trouble = element("p", { class: "silent", role: "alert", hidden: true });
+  const root = element("div", { class: "player" }, button, strip, trouble);
   paint();
   return { root, extend, playPart };
 
   async function load() {
     if (audio) return;
     audio = new Audio();
+    trouble.hidden = true;
     for (const event of ["pause", "ended", "loadedmetadata", "seeked"]) audio.addEventListener(event, paint);
     audio.addEventListener("loadedmetadata", () => audio.currentTime || (audio.currentTime = start), { once: true });
     audio.addEventListener("play", () => {
@@ -42,7 +45,7 @@ export function player(link, name, pictures, part = {}) {
       follow();
     });
     audio.addEventListener("error", fail);
-    audio.src = await loadable(link, root).catch(() => link);
+    audio.src = await loadable(link, root).catch(() => local(link));
   }
 
   /** Once it is known how long the sound is. */
@@ -92,6 +95,7 @@ export function player(link, name, pictures, part = {}) {
 
   function follow() {
     paint();
+    if (!audio) return;
     const over = audio.currentTime >= until || (part.duration && audio.currentTime - start >= span());
     if (!root.isConnected || over) audio.pause();
     if (!audio.paused) requestAnimationFrame(follow);
@@ -103,7 +107,7 @@ export function player(link, name, pictures, part = {}) {
     if (button.dataset.runs !== String(runs)) {
       button.dataset.runs = runs;
       button.replaceChildren(icon(runs ? "pause" : "play"));
-      button.setAttribute("aria-label", `${runs ? "Pause" : "Play"} ${name}`);
+      button.setAttribute("aria-label", `${runs ? "Pause" : "Play"} ${called}`);
     }
     range.value = at;
     range.setAttribute("aria-valuetext", span() ? `${(at * span()).toFixed(1)} of ${span().toFixed(1)} seconds` : "at the beginning");
@@ -112,10 +116,16 @@ export function player(link, name, pictures, part = {}) {
     time.textContent = span() ? (audio ? `${clock(at * span())} / ${clock(span())}` : clock(span())) : "";
   }
 
+  /** Says why; the next press tries again. */
   async function fail() {
+    if (!audio) return; // it is said already
+    audio = null;
+    paint();
     const why = await whyNot(link);
+    if (audio) return; // another try is under way
     const save = element("a", { href: local(link), download: name }, "save it");
-    root.replaceChildren(element("p", { class: "silent" }, ...(why ? [why] : ["This browser can't play this file; ", save, " to listen."])));
+    trouble.replaceChildren(...(why ? [why] : ["This browser can't play this file; ", save, " to listen."]));
+    trouble.hidden = false;
   }
 }
 
@@ -143,7 +153,10 @@ export function chime(item, name, picture) {
     if (playing !== audio) silence();
     playing = audio;
     audio.currentTime = start;
-    audio.play().catch(paint);
+    audio.play().catch((error) => {
+      if (error.name !== "AbortError") audio = null; // the next press tries again
+      paint();
+    });
   }
 
   function paint() {

@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { byId, clock, element, icon } from "./dom.js";
+import { silence } from "./player.js";
 
 const LONGEST = 60; // seconds
 const ENDINGS = { "audio/webm": "webm", "audio/mp4": "m4a", "audio/ogg": "ogg" };
@@ -54,6 +55,7 @@ export function recorder(button, take, fail) {
     panel.replaceChildren(element("p", { class: "live" }, "Recording"), time, level, stop, cancel);
     panel.hidden = false;
     button.hidden = true;
+    silence(); // it would be recorded
     recording.start();
     const stopMeter = meter(stream, time, level.firstChild, () => recording?.stop());
     stop.focus();

@@ -4,6 +4,7 @@ import { deleteItem, loadable, whyNot } from "./api.js";
 import { byId, element, icon, nameOf, score } from "./dom.js";
 import { player } from "./player.js";
 import { thumbnail, waveform } from "./thumbnail.js";
+import { askLink } from "./trail.js";
 
 /**
  * Open the dialog on one of the hits.
@@ -39,7 +40,7 @@ export function view(hits, number, { ask, deleted }) {
         element(
           "div",
           { class: "acts" },
-          element("button", { type: "button", class: "main", "data-role": "search", onclick: () => (dialog.close(), ask(hit)) }, icon("search"), "Search with this one"),
+          askLink(hit, () => (dialog.close(), ask(hit)), { class: "main", "data-role": "search" }, icon("search"), "Search with this one"),
           deleted ? deletion(hit) : null,
         ),
       ),
@@ -60,7 +61,7 @@ export function view(hits, number, { ask, deleted }) {
       } catch (problem) {
         button.disabled = false;
         button.focus(); // being disabled took it
-        said.textContent = problem.detail ?? problem.message;
+        said.textContent = problem.message;
       }
     };
     button.onclick = () => {
@@ -83,9 +84,12 @@ export function view(hits, number, { ask, deleted }) {
   show();
 }
 
+/** Close the dialog, if it is open. */
+export const closeViewer = () => byId("viewer").close();
+
 function contentOf(hit) {
   if (hit.modality === "sound") return player(hit.content, nameOf(hit), [thumbnail(hit), waveform(hit)], hit.metadata).root;
-  const picture = element("img", { alt: `Picture: ${nameOf(hit)}` });
+  const picture = element("img", { alt: `Picture: ${nameOf(hit)}`, draggable: "false" }); // dropped on the page it would be a file
   const fail = async () => picture.replaceWith(element("p", { class: "silent" }, (await whyNot(hit.content)) || "This browser can't show it."));
   const instead = () => {
     picture.addEventListener("error", fail, { once: true });

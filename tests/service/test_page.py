@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import httpx
@@ -94,7 +95,7 @@ def test_the_viewer_pivots(visit: Visit, sound: Path) -> None:
 
     page.locator("#pictures .tile").first.click()
     link = viewer.locator(".stage img").get_attribute("src")
-    viewer.get_by_role("button", name="Search with this one").click()
+    viewer.get_by_role("link", name="Search with this one").click()
     expect(viewer).to_be_hidden()
     expect(page.locator("#given")).to_contain_text("from the catalogue")
     expect(page.locator("#pictures-title")).to_have_text("Pictures like it")
@@ -122,6 +123,28 @@ def test_several_files(visit: Visit, sound: Path, image: Path) -> None:
     expect(page.locator("#given")).to_contain_text(sound.name)
     page.get_by_role("button", name=image.name).click()
     expect(page.locator("#sounds-title")).to_have_text("Sounds for this picture")
+
+
+def test_many_files_leave_room_for_the_answer(visit: Visit, sound: Path, tmp_path: Path) -> None:
+    """A few are listed, by names of which the ends show: those of one recorder begin alike."""
+    files = [tmp_path / f"field-recording-of-a-long-summer-{number:03d}.wav" for number in range(17)]
+    for file in files:
+        shutil.copy(sound, file)
+    page = visit(viewport={"width": 375, "height": 812})
+    give(page, *files)
+    wait_for_answer(page)
+    buttons = page.locator("#queue button")
+    expect(buttons).to_have_count(7)
+    expect(buttons.first).to_have_text("field-recordi…mmer-000.wav")
+    expect(buttons.first).to_have_accessible_name(files[0].name)
+    expect(buttons.first).to_have_attribute("title", files[0].name)
+    page.get_by_role("button", name="11 more").press("Enter")
+    expect(buttons).to_have_count(17)
+    expect(buttons.nth(6)).to_be_focused()
+    assert len(set(buttons.all_inner_texts())) == 17
+    buttons.last.click()
+    expect(page.locator("#given")).to_contain_text(files[-1].name)
+    assert width(page) <= 375
 
 
 def test_a_new_question_cancels_the_older(visit: Visit, sound: Path, image: Path) -> None:
@@ -242,14 +265,14 @@ def test_labels_are_text(visit: Visit, http: httpx.Client, sound: Path) -> None:
     expect(page.locator("#pictures .label").first).to_have_text(hostile)
     page.locator("#pictures .tile").first.click()
     expect(page.locator("#viewer-title")).to_have_text(hostile)
-    assert page.title() == "BMA-Memory"
+    assert page.title() == f"{sound.name} · BMA-Memory"
 
 
 def test_samples_to_begin_with(visit: Visit) -> None:
     page = visit()
     samples = page.locator("#samples .tile")
     expect(samples).to_have_count(8)
-    page.get_by_role("button", name="Find pictures for this sound").first.click()
+    page.get_by_role("link", name="Find pictures for this sound").first.click()
     expect(page.locator("#pictures-title")).to_have_text("Pictures for this sound")
     wait_for_answer(page)
     expect(page.locator("#given")).to_be_focused()

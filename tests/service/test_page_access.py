@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -102,6 +105,20 @@ def brightness(page: Page) -> float:
     return sum(int(part) for part in colour.removeprefix("rgb(").rstrip(")").split(",")) / 3
 
 
+@pytest.mark.parametrize(("scheme", "others"), [("light", ["dark", "light"]), ("dark", ["light", "dark"])])
+def test_the_first_switch_of_colours_is_seen(visit: Visit, scheme: str, others: list[str]) -> None:
+    page = visit(color_scheme=scheme)
+    switch = page.locator("#theme")
+    drawings = set()
+    for name in ("as the system", *others):
+        expect(switch).to_have_accessible_name(re.compile(f"^Colours: {name}. Change to "))
+        assert (brightness(page) < 40) == ((scheme if name == "as the system" else name) == "dark")
+        drawings.add(switch.locator("path").get_attribute("d"))
+        switch.click()
+    expect(switch).to_have_accessible_name(f"Colours: as the system. Change to {others[0]}")
+    assert len(drawings) == 3
+
+
 def test_the_switch_of_colours(visit: Visit) -> None:
     page = visit(color_scheme="dark")
     switch = page.get_by_role("button", name="Colours: as the system")
@@ -116,6 +133,35 @@ def test_the_switch_of_colours(visit: Visit) -> None:
     page.get_by_role("button", name="Colours: dark").click()
     expect(page.get_by_role("button", name="Colours: as the system")).to_be_visible()
     assert brightness(page) < 40
+
+
+def test_what_is_chosen_shows_in_forced_colours(visit: Visit, image: Path) -> None:
+    page = visit(forced_colors="active")
+    give(page, image)
+    wait_for_answer(page)
+    page.locator("#filters summary").click()
+    page.get_by_role("checkbox", name="boat").check()
+    highlight = """() => {
+        const sample = document.body.appendChild(document.createElement("i"));
+        sample.style = "background: Highlight; forced-color-adjust: none";
+        return getComputedStyle(sample).backgroundColor;
+    }"""
+    chosen = page.evaluate(highlight)
+    colour = "one => getComputedStyle(one).backgroundColor"
+    for place in (".chips", ".namer", ".steps"):
+        assert page.locator(f"{place} :checked + span").evaluate(colour) == chosen
+        assert page.locator(f"{place} :not(:checked) + span").first.evaluate(colour) != chosen
+    assert page.locator("#classes .fill").first.evaluate(colour) == chosen
+
+
+def test_headings_leave_out_no_level(visit: Visit, image: Path) -> None:
+    page = visit(viewport=TABLET)  # where one of them is hidden
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#why")).to_be_visible()
+    headings = "all => all.filter((one) => one.checkVisibility()).map((one) => Number(one.tagName[1]))"
+    levels = page.locator("h1, h2, h3, h4, h5, h6").evaluate_all(headings)
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels)), levels
 
 
 def test_reduced_motion(visit: Visit, sound: Path) -> None:
@@ -141,3 +187,49 @@ def test_waiting_takes_the_room_of_what_comes(visit: Visit, sound: Path) -> None
     assert after is not None
     assert abs(before["height"] - after["height"]) < 2
     assert before["y"] == after["y"]
+
+
+def heard(page: Page, within: str) -> list[str]:
+    """The names of a place's controls as the browser tells them to a screen reader."""
+    client = page.context.new_cdp_session(page)
+    root = client.send("DOM.getDocument")["root"]["nodeId"]
+    place = client.send("DOM.querySelector", {"nodeId": root, "selector": within})["nodeId"]
+    names = []
+    for node in client.send("DOM.querySelectorAll", {"nodeId": place, "selector": "button, input"})["nodeIds"]:
+        (told,) = client.send("Accessibility.getPartialAXTree", {"nodeId": node, "fetchRelatives": False})["nodes"]
+        names.append(told["name"]["value"])
+    return names
+
+
+def test_matches_of_one_name_are_told_apart(visit: Visit, long_sound: Path, http: httpx.Client) -> None:
+    """Each control of a match says of which; no two words run together."""
+    found = {}
+    for target in ("image", "sound"):
+        answer = http.post(
+            f"/v1/search/{target}s?k=3&windows=true&explain=true", files={"sound": long_sound.read_bytes()}
+        )
+        found[target] = answer.json()
+        (result,) = found[target]["results"]
+        for item in [*result["hits"], *(one for slot in result["explanation"]["slots"] for one in slot["sounds"])]:
+            item["label"] = "shopping cart"
+
+    def stub(page: Page) -> None:
+        page.route("**/v1/search/images?*", lambda route: route.fulfill(json=found["image"]))
+        page.route("**/v1/search/sounds?*", lambda route: route.fulfill(json=found["sound"]))
+
+    page = visit(prepare=stub)
+    give(page, long_sound)
+    wait_for_answer(page)
+    (result,) = found["image"]["results"]
+    score = f"{result['hits'][0]['score']:.2f}".replace("-", "−")
+    assert heard(page, "#pictures ol")[0] == f"Open match 1 of 3: shopping cart, similarity {score}"
+    for place in ("#pictures ol", "#sounds ol", "#why .slots", "#why .answers"):
+        names = heard(page, place)
+        assert len(names) > 2
+        assert len(set(names)) == len(names), names
+    assert "Play match 2 of 3: shopping cart" in heard(page, "#sounds ol")
+    slot = result["explanation"]["slots"][0]["slot"]
+    assert heard(page, "#why .slots")[0] == f"Play sound 1 near slot {slot}: shopping cart"
+    page.reload()
+    expect(page.locator("#samples .tile")).to_have_count(8)
+    assert all(name.startswith("Find ") and ": " in name for name in heard(page, "#samples"))

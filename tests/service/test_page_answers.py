@@ -53,7 +53,7 @@ def test_the_explanation_is_what_the_api_says(visit: Visit, http: httpx.Client, 
     page = visit()
     give(page, sound)
     wait_for_answer(page)
-    names = page.locator("#why .weight h4")
+    names = page.locator("#why .weight h3")
     expect(names).to_have_text([f"Slot {slot['slot']}" for slot in result["explanation"]["slots"]])
 
 
@@ -90,6 +90,29 @@ def test_a_filter_by_label(visit: Visit, sound: Path) -> None:
     expect(page.locator("#filters .sum")).to_have_text("1 chosen")
     page.get_by_role("button", name="Clear all").click()
     expect(page.locator("#pictures .tile")).to_have_count(12)
+
+
+def test_a_filter_that_leaves_nothing_leaves_no_seconds(visit: Visit, long_sound: Path) -> None:
+    page = visit()
+    give(page, long_sound)
+    wait_for_answer(page)
+    moment, track = page.locator("#given .moment"), page.locator("#given .track")
+    expect(moment).to_contain_text("the best is")
+    none = {
+        "model": "m",
+        "results": [{"name": "n", "hits": [], "windows": [{"start": 0, "end": 4}, {"start": 4, "end": 8}]}],
+    }
+    page.route("**/v1/search/**", lambda route: route.fulfill(json=none))
+    page.locator("#filters summary").click()
+    boat = page.get_by_role("checkbox", name="boat")
+    boat.check()
+    expect(page.locator("#pictures .note")).to_have_text("No picture was found among those that the filter leaves.")
+    expect(moment).to_be_hidden()
+    expect(track).to_be_hidden()
+    page.unroute_all()
+    boat.uncheck()
+    expect(moment).to_contain_text("the best is")
+    expect(track).to_be_visible()
 
 
 def test_filters_by_tag_and_field(visit: Visit, sound: Path) -> None:
@@ -161,6 +184,23 @@ def test_labels_that_nobody_trained(visit: Visit, image: Path) -> None:
     expect(page.locator("#classes li")).to_have_count(5)
 
 
+def test_labels_are_offered_and_their_case_is_the_catalogues(visit: Visit, image: Path) -> None:
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    page.get_by_role("radio", name="by the catalogue's labels").check()
+    only = page.get_by_label("Only these labels")
+    offered = page.locator("#only-known option")
+    only.focus()
+    expect(offered).to_have_count(10)
+    expect(offered.first).to_have_attribute("value", "boat")
+    only.fill("Boat, TRAIN, ")
+    expect(offered.first).to_have_attribute("value", "Boat, TRAIN, boat")
+    only.press("Enter")
+    expect(page.locator("#classes li")).to_have_count(2)
+    assert set(page.locator("#classes .label").all_inner_texts()) == {"boat", "train"}
+
+
 def test_what_no_label_fits_hides_no_match(visit: Visit, sound: Path, image: Path, tmp_path: Path) -> None:
     """The searches go on, the field and the switch stay, and what is wrong with a file is said all the same."""
     bad = tmp_path / "bad.jpg"
@@ -226,6 +266,29 @@ def test_who_names_last_is_who_named(visit: Visit, image: Path) -> None:
     page.get_by_role("radio", name="by training").check()
     expect(share).not_to_have_text(by_labels)
     expect(named).to_have_text(share.inner_text())
+
+
+def test_what_is_there_goes_when_something_else_is_asked(visit: Visit, sound: Path, image: Path) -> None:
+    """And stays, dimmed, where the same is asked among other items."""
+    held: list[Route] = []
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#why")).to_be_visible()
+    page.route("**/v1/search/**", lambda route: held.append(route))
+    page.get_by_role("radio", name="24").check()
+    expect(page.locator("#pictures")).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#pictures .tile")).to_have_count(12)
+    expect(page.locator("#why")).to_be_visible()
+    give(page, sound)
+    expect(page.locator("#pictures-title")).to_have_text("Pictures for this sound")
+    expect(page.locator(".found [data-id]")).to_have_count(0)
+    expect(page.locator(".found .waiting")).to_have_count(24)
+    expect(page.locator("#why")).to_be_hidden()
+    for route in held[2:]:
+        route.continue_()
+    wait_for_answer(page)
+    expect(page.locator("#why")).to_be_visible()
 
 
 def test_many_hits_with_long_labels(visit: Visit, http: httpx.Client, sound: Path) -> None:

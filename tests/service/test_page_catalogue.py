@@ -92,6 +92,10 @@ def test_delete(visit: Visit, shelf: httpx.Client, image: Path, images: list[byt
     expect(tiles).to_have_count(2)
     assert len(shelf.get("/v1/items").json()["items"]) == 2
     expect(page.locator("#about")).to_contain_text("2 pictures")
+    # said together with what is left, so that neither takes the other's place, and to be seen
+    news = page.locator("#status.news")
+    expect(news).to_have_text(re.compile("is deleted, .*2 pictures found"))
+    expect(news).to_be_in_viewport()
 
 
 def test_a_catalogue_that_may_only_be_read(visit: Visit, serving: Serving, catalogue_folder: Path, image: Path) -> None:
@@ -100,7 +104,7 @@ def test_a_catalogue_that_may_only_be_read(visit: Visit, serving: Serving, catal
         give(page, image)
         wait_for_answer(page)
         page.locator("#pictures .tile").first.click()
-        expect(page.locator("#viewer").get_by_role("button", name="Search with this one")).to_be_visible()
+        expect(page.locator("#viewer").get_by_role("link", name="Search with this one")).to_be_visible()
         expect(page.locator("#viewer .delete")).to_have_count(0)
         expect(page.locator("#addition")).to_be_hidden()
         page.close()
@@ -111,7 +115,7 @@ def test_a_real_key(
 ) -> None:
     """With a key that may read: found pictures and sounds load, and nothing that changes the catalogue is offered."""
     keys = tmp_path / "keys"
-    key = bma("keys", "add", "--scope", "read", "--out", keys, "visitor").stdout.split()[-1]
+    key = bma("keys", "add", "--scope", "read", "--keys", keys, "visitor").stdout.split()[-1]
     with serve("--model", bundle_folder, "--index", catalogue_folder, "--read-only", "--keys", keys) as server:
         page = visit(at=server.url)
         page.get_by_label("Key", exact=True).fill(key)
@@ -145,7 +149,7 @@ def test_what_is_gone_is_said(
     expect(page.locator("#pictures .tile")).to_contain_text("can't be shown")
     expect(page.locator("#sounds .strip")).to_contain_text("can't be shown")
     page.locator("#sounds .play").click()
-    expect(page.locator("#sounds .player")).to_have_text(words["sound"])
+    expect(page.locator("#sounds .player").get_by_role("alert")).to_have_text(words["sound"])
     page.locator("#pictures .tile").click()
     expect(page.locator("#viewer .stage")).to_have_text(words["image"])
 
@@ -155,3 +159,29 @@ def test_a_bad_label(visit: Visit, shelf: httpx.Client, image: Path) -> None:
     give(page, image)
     add(page, "x" * 300, "")
     expect(page.locator("#addition .said")).to_contain_text("field 'label' may have 256 characters, not 300")
+
+
+def test_an_item_without_a_label_is_called_as_its_file(visit: Visit, shelf: httpx.Client, image: Path) -> None:
+    page = visit(at=url_of(shelf))
+    give(page, image)
+    add(page, "", "")
+    expect(page.locator("#pictures .label")).to_have_text(image.name)
+    (item,) = shelf.get("/v1/items").json()["items"]
+    assert item["metadata"] == {"path": image.name}
+
+
+def test_an_item_without_any_name_has_a_short_one(
+    visit: Visit, shelf: httpx.Client, long_sound: Path, images: list[bytes]
+) -> None:
+    """In the middle of a sentence, too: 64 digits do not stick out of the card."""
+    (added,) = shelf.post("/v1/items", files={"image": images[0]}).json()["results"]
+    id = added["item"]["id"]
+    page = visit(at=url_of(shelf))
+    give(page, long_sound)
+    wait_for_answer(page)
+    short = f"{id[:12]}…{id[-11:]}"
+    expect(page.locator("#pictures .label")).to_have_text(short)
+    expect(page.locator("#given .moment")).to_contain_text(f"Of {short} the best is")
+    page.locator("#pictures .tile").click()
+    expect(page.locator("#viewer-title")).to_have_text(short)
+    expect(page.locator("#viewer dl")).to_contain_text(id)

@@ -149,7 +149,7 @@ def test_a_search_with_a_match_gives_it_to_the_question(visit: Visit, image: Pat
     for _ in range(2):  # the second time the sections of the page stay where they are
         press(page.locator("#pictures .tile").first)
         with page.expect_response("**/v1/search/sounds?*"), page.expect_response("**/v1/search/images?*"):
-            press(page.get_by_role("button", name="Search with this one"))
+            press(page.get_by_role("link", name="Search with this one"))
         expect(page.locator("#sounds-title")).to_have_text("Sounds for this picture")
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         expect(page.locator("#given")).to_be_focused()

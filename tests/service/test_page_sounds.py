@@ -15,7 +15,7 @@ from service.indexing import build_catalogue
 from service.limits import Limits
 from tests.service.conftest import Serving
 from tests.service.test_page_catalogue import url_of
-from tests.service.visit import Visit, give, stub_model, wait_for_answer
+from tests.service.visit import PHONE, Visit, give, stub_model, wait_for_answer
 from training.model.embedder import Embedder
 
 pytestmark = pytest.mark.browser
@@ -54,6 +54,18 @@ def test_records_and_searches(visit: Visit) -> None:
     expect(page.locator("#pictures .tile")).to_have_count(12)
     drawn(page, "#given .spectrum")
     expect(page.locator("#given .time")).to_have_text(re.compile(r"^\d"))  # though the file itself does not tell
+
+
+def test_nothing_plays_into_a_recording(visit: Visit, image: Path) -> None:
+    page = visit(permissions=["microphone"])
+    give(page, image)
+    wait_for_answer(page)
+    play = page.locator("#sounds .play").first
+    play.click()
+    expect(play).to_have_attribute("data-runs", "true")
+    page.get_by_role("button", name="Record a sound").click()
+    expect(page.locator("#recording")).to_be_visible()
+    expect(play).to_have_attribute("data-runs", "false", timeout=500)  # it would end by itself
 
 
 def test_a_recording_can_be_dropped(visit: Visit) -> None:
@@ -122,6 +134,53 @@ def test_what_is_heard_when(visit: Visit, http: httpx.Client, long_sound: Path) 
     assert any(1 < runs < windows for runs, windows in seen)
 
 
+@pytest.mark.parametrize("many", [16, 135])
+def test_what_is_heard_can_be_read(visit: Visit, long_sound: Path, many: int) -> None:
+    """However narrow the parts of the strip: the legend names their classes, those heard longest first."""
+    labels = ["train", "shopping cart", "boat", "train", "drill"]
+    windows = [
+        {"start": 2 * at, "end": 2 * at + 2, "classes": [{"label": labels[at % 5], "probability": 0.5}]}
+        for at in range(many)
+    ]
+    answer = {"results": [{"classes": windows[0]["classes"], "windows": windows}]}
+    page = visit(
+        prepare=lambda page: page.route("**/v1/classify?*", lambda route: route.fulfill(json=answer)), viewport=PHONE
+    )
+    give(page, long_sound)
+    wait_for_answer(page)
+    legend = page.get_by_role("list", name="Its classes").get_by_role("listitem")
+    expect(legend).to_have_count(3)
+    parts = -(-many // 5) + (many + 1) // 5
+    expect(legend.first).to_have_text(f"train{2 * parts} s in {parts} parts")
+    page.get_by_role("button", name="Show all 4").press("Enter")
+    expect(legend.locator(".label")).to_have_text(["train", "shopping cart", "boat", "drill"])
+    expect(page.locator("#given .legend")).to_be_focused()
+    strip = page.locator("#given .heard li")
+    expect(strip).to_have_count(many)
+    numbers = strip.evaluate_all("all => all.map(one => one.dataset.number)")
+    assert numbers[:5] == ["1", "2", "3", "1", "4"]
+    colour = "one => getComputedStyle(one).backgroundColor"
+    colours = [legend.locator(".mark").nth(row).evaluate(colour) for row in range(4)]
+    assert len(set(colours)) == 4
+    assert [strip.nth(at).evaluate(colour) for at in range(5)] == [colours[int(one) - 1] for one in numbers[:5]]
+    assert strip.evaluate_all("all => Math.min(...all.map(one => one.getBoundingClientRect().width))") > 1
+
+
+def test_the_legend_takes_no_more_room_than_its_rows(visit: Visit, long_sound: Path) -> None:
+    windows = [
+        {"start": 2 * at, "end": 2 * at + 2, "classes": [{"label": "train", "probability": 0.5}]} for at in range(6)
+    ]
+    answer = {"results": [{"classes": windows[0]["classes"], "windows": windows}]}
+    page = visit(prepare=lambda page: page.route("**/v1/classify?*", lambda route: route.fulfill(json=answer)))
+    give(page, long_sound)
+    wait_for_answer(page)
+    legend = page.locator("#given .legend")
+    rows = "legend => [legend.getBoundingClientRect().bottom, legend.lastElementChild.getBoundingClientRect().bottom]"
+    expect(legend.get_by_role("listitem")).to_have_count(1)
+    whole, last = legend.evaluate(rows)
+    assert abs(whole - last) < 1
+
+
 def test_a_sound_of_one_window_has_no_seconds_to_choose(visit: Visit, tmp_path: Path) -> None:
     file = tmp_path / "short.wav"
     with wave.open(str(file), "wb") as short:
@@ -142,7 +201,7 @@ def test_no_room_is_kept_for_what_nobody_tells(
     page = visit(prepare=stub_model(service_url, catalogue=catalogue, classes={}))
     give(page, long_sound)
     drawn(page, "#given .spectrum")
-    for part in (".heard", ".track", ".moment"):
+    for part in (".heard", ".legend", ".track", ".moment"):
         expect(page.locator(f"#given {part}")).to_be_hidden()
 
 
@@ -158,7 +217,7 @@ def test_room_that_was_kept_is_given_back(visit: Visit, long_sound: Path) -> Non
     for route in held:
         route.abort()
     expect(page.locator("#problem")).to_be_visible()
-    for part in (".heard", ".track", ".moment"):
+    for part in (".heard", ".legend", ".track", ".moment"):
         expect(page.locator(f"#given {part}")).to_be_hidden()
 
 
@@ -188,6 +247,30 @@ def test_a_sound_in_the_viewer(visit: Visit, image: Path) -> None:
     expect(viewer.locator(".place")).to_have_text("2 of 12")
 
 
+def test_a_sound_that_fails_to_come_is_tried_again(visit: Visit, image: Path) -> None:
+    """By the same button, which keeps the focus; in a card and beside a slot."""
+    page = visit()
+    give(page, image)
+    wait_for_answer(page)
+    page.context.set_offline(True)
+    for selector in ("#sounds .play", "#why .chime"):
+        button = page.locator(selector).first
+        button.focus()
+        page.keyboard.press("Enter")
+    trouble = page.locator("#sounds .player").first.get_by_role("alert")
+    expect(trouble).to_contain_text("The service does not answer")
+    expect(page.locator("#sounds .strip").first).to_be_visible()
+    expect(page.locator("#why .chime").first).to_be_focused()
+    page.context.set_offline(False)
+    for selector in ("#why .chime", "#sounds .play"):
+        button = page.locator(selector).first
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(button).to_have_attribute("data-runs", "true")
+        expect(button).to_be_focused()
+    expect(trouble).to_be_hidden()
+
+
 def test_a_sound_that_the_browser_cant_decode(visit: Visit, sound: Path, tmp_path: Path) -> None:
     """The service may read what the browser does not: then there is no spectrogram, and everything else."""
     page = visit(prepare=deafen)
@@ -199,7 +282,8 @@ def test_a_sound_that_the_browser_cant_decode(visit: Visit, sound: Path, tmp_pat
 
 def test_what_is_told_of_windows_moves_nothing(visit: Visit, long_sound: Path) -> None:
     held: list[Route] = []
-    page = visit(prepare=lambda page: page.route("**/v1/search/**", lambda route: held.append(route)))
+    asked = re.compile("/v1/(search|classify)")
+    page = visit(prepare=lambda page: page.route(asked, lambda route: held.append(route)))
     give(page, long_sound)
     drawn(page, "#given .spectrum")
     expect(page.locator("#pictures .waiting")).to_have_count(12)

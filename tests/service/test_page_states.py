@@ -82,6 +82,55 @@ def test_a_service_that_stays_busy(visit: Visit, sound: Path) -> None:
     wait_for_answer(page)
 
 
+def test_a_gateway_without_the_service(visit: Visit, sound: Path) -> None:
+    """It answers in HTML, and will not for long."""
+    page = visit(
+        prepare=lambda page: page.route("**/v1/search/**", lambda route: route.fulfill(status=502, body="<h1>"))
+    )
+    give(page, sound)
+    expect(page.get_by_role("alert")).to_contain_text("It said 502 Bad Gateway.")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    wait_for_answer(page)
+
+
+def test_a_sign_in_page_instead_of_an_answer(visit: Visit, sound: Path) -> None:
+    """As networks of hotels send one, whatever is asked."""
+    page = visit(
+        prepare=lambda page: page.route("**/v1/**", lambda route: route.fulfill(status=200, body="<!doctype html>"))
+    )
+    expect(page.get_by_role("alert")).to_contain_text("Something else answers in the service's place")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    page.route("**/v1/search/**", lambda route: route.fulfill(status=200, body="<!doctype html>"))
+    give(page, sound)
+    expect(page.get_by_role("alert")).to_contain_text("Something else answers in the service's place")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    wait_for_answer(page)
+
+
+def test_what_has_no_title_says_who_does_not_answer(visit: Visit, image: Path) -> None:
+    """In a card, the filter and the classes there is one sentence or two, and no heading before."""
+    words = "The service does not answer. Check that it is running"
+    page = visit(prepare=lambda page: page.route("**/v1/classify?*", lambda route: route.abort()))
+    give(page, image)
+    wait_for_answer(page)
+    expect(page.locator("#classes").get_by_role("alert")).to_contain_text(words)
+    page.context.set_offline(True)
+    page.locator("#sounds .play").first.click()
+    expect(page.locator("#sounds .player").first).to_contain_text(words)
+    page.context.set_offline(False)
+    page.reload()
+    expect(page.locator("#about")).to_contain_text("30 pictures")
+    give(page, image)
+    wait_for_answer(page)
+    page.route("**/v1/items?limit=1000*", lambda route: route.abort())
+    page.locator("#filters summary").click()
+    expect(page.locator("#filters").get_by_role("alert")).to_contain_text(words)
+
+
 def test_a_new_question_ends_the_wait(visit: Visit, sound: Path, image: Path) -> None:
     def answer(route: Route) -> None:
         route.fulfill(status=429, headers={"retry-after": "30"}, json=BUSY)
@@ -174,6 +223,19 @@ def test_no_key(visit: Visit) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def test_what_is_wrong_is_said_once(visit: Visit, sound: Path, tmp_path: Path) -> None:
+    """The alert is read aloud by itself; what the status says is read too."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    text = tmp_path / "notes.txt"
+    text.write_text("neither seen nor heard")
+    page = visit()
+    for file in (bad, text):
+        give(page, file)
+        expect(page.get_by_role("alert")).to_contain_text(file.name)
+        expect(page.locator("#status")).not_to_contain_text(file.name)
+
+
 def test_offline(visit: Visit, sound: Path) -> None:
     page = visit()
     expect(page.locator("#about")).to_contain_text("30 pictures")
@@ -200,7 +262,7 @@ def test_the_keyboard_alone(visit: Visit) -> None:
     press_until(page, ".skip")
     press_until(page, "#theme")
     page.keyboard.press("Enter")
-    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     press_until(page, "#file")
     press_until(page, "#samples .tile.sound")
     page.keyboard.press("Enter")
