@@ -44,14 +44,14 @@ format: .venv/.test
 	.venv/bin/ruff format .
 
 bench: .venv/.test
-	for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do .venv/bin/python $$file || exit 1; done
+	for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do .venv/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 fuzz: .venv/.test
 	FUZZ=$(or $(FUZZ),20000) FUZZ_SEED=$(or $(SEED),1) FUZZ_FIRST=$(or $(FIRST),0) \
 		.venv/bin/python -m pytest tests/service/test_fuzz.py
 
 soak: .venv/.test
-	.venv/bin/python benchmarks/soak.py
+	.venv/bin/python -m benchmarks.soak
 
 # Resolves pyproject.toml anew, for Python 3.11 and 3.12 on every platform.
 lock: .venv/.test

@@ -9,13 +9,16 @@ LitServe and BentoML need a virtual environment of their own, since BentoML hold
     python benchmarks/serve.py --peers peers/bin/python
 
 Each peer runs twice: with the encoders `plain`, as torch gives them and as one would write such a server, and `frozen`,
-as this project's `Embedder` makes them, so that what the server does is told from what the model does.
+as this project's `Embedder` makes them and with large pages as the service's workers have them, so that what the server
+does is told from what the model does.
 
 The ceiling is decoding on all cores and the model in batches of the best size, one at a time or one for each core,
 whichever is faster, in one process, without HTTP, while the load generator sends the same requests at that rate to a
-server that does nothing (Linux only, as wrk's delays are). Every server answers the same requests (`POST /v1/embed`,
-one file, z comes back) from closed-loop clients, made by wrk, and has the cores to itself: the others are stopped
-meanwhile. Rounds are interleaved, each with fresh servers and clients in ascending number; the table gives medians.
+server that does nothing (Linux only, as wrk's delays are). It has as many files at hand as it likes; beside it is the
+same with no more of them under way than there are clients, as large batches cost less a file, and few clients make
+none. Every server answers the same requests (`POST /v1/embed`, one file, z comes back) from closed-loop clients, made
+by wrk, and has the cores to itself: the others are stopped meanwhile. Rounds are interleaved, each with fresh servers
+and clients in ascending number; the table gives medians.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from service.pipeline.worker import HUGE_PAGES
 from training.model.allocator import keep_freed_memory
 from training.model.bundle import Bundle
 from training.model.config import ModelConfig, PreprocessConfig
@@ -76,6 +80,8 @@ def main() -> None:
     if shutil.which(arguments.wrk) is None:
         parser.error(f"there is no {arguments.wrk}; install wrk (Debian: apt-get install wrk), or name it with --wrk")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end too
+    if HUGE_PAGES not in os.environ.get("GLIBC_TUNABLES", ""):  # glibc reads it when a program starts
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "GLIBC_TUNABLES": HUGE_PAGES})
     clients = sorted(int(count) for count in arguments.clients.split(","))
     modalities: list[Modality] = ["image", "sound"] if arguments.modality == "both" else [arguments.modality]
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +97,7 @@ def main() -> None:
 def measure(
     arguments: argparse.Namespace, bundle: Path, folder: Path, clients: Sequence[int], modalities: Sequence[Modality]
 ) -> list[dict[str, Any]]:
-    """Every server with every number of clients in every round, and the ceiling once a round."""
+    """Every server with every number of clients in every round, and the ceilings."""
     measured: list[dict[str, Any]] = []
     files: dict[Modality, list[bytes]] = {"image": pictures(), "sound": sounds()}
     bodies = {modality: write_bodies(folder, modality, files[modality]) for modality in modalities}
@@ -100,11 +106,16 @@ def measure(
     for number in range(arguments.rounds):
         with ExitStack() as stack:  # afresh: after a rush BentoML's batches wait too long for minutes
             nothing = stack.enter_context(served(empty))
-            servers = {name: stack.enter_context(served(command)) for name, command in commands.items()}
+            servers = {
+                name: stack.enter_context(served(command, name.endswith("frozen")))
+                for name, command in commands.items()
+            }
             for modality in modalities:
-                with going(nothing) as url:
-                    found = ceiling(bundle, files[modality], modality, arguments, url, bodies[modality])
-                measured.append({"name": "ceiling", "modality": modality, "clients": 0, "round": number, **found})
+                for count in (0, *clients):
+                    with going(nothing) as url:
+                        found = ceiling(bundle, files[modality], modality, arguments, url, bodies[modality], count)
+                    row = {"name": "ceiling", "modality": modality, "clients": count, "round": number}
+                    measured.append({**row, **found})
                 for count, (name, server) in product(clients, servers.items()):
                     with going(server) as url:
                         load(arguments.wrk, url, count, 2.0, bodies[modality])  # warm again
@@ -165,12 +176,18 @@ def ceiling(
     arguments: argparse.Namespace,
     url: str,
     bodies: Sequence[Path],
+    most: int,
 ) -> dict[str, float]:
-    """Files a second with the best batches, while the server at `url`, which does nothing, gets as many."""
+    """Files a second with the best batches, while the server at `url`, which does nothing, gets as many; of files under
+    way there are no more than `most`, if it is not 0."""
     keep_freed_memory()
     embedder = Embedder(bundle)
     seconds = arguments.seconds
-    shapes = list(product(SIZES, sorted({1, os.cpu_count() or 1})))
+    shapes = [
+        (size, lanes, most // lanes or 4 * size)
+        for size, lanes in product(SIZES, sorted({1, os.cpu_count() or 1}))
+        if not most or size * lanes <= most
+    ]
     alone = {shape: in_process(embedder, files, modality, *shape, seconds / len(SIZES)) for shape in shapes}
     best = max(alone, key=lambda shape: alone[shape])
     rate = alone[best]
@@ -183,9 +200,10 @@ def ceiling(
 
 
 def in_process(
-    embedder: Embedder, files: Sequence[bytes], modality: Modality, size: int, lanes: int, seconds: float
+    embedder: Embedder, files: Sequence[bytes], modality: Modality, size: int, lanes: int, most: int, seconds: float
 ) -> float:
-    """Files a second: decoded on a thread for each core, and so many batches at once that share the cores."""
+    """Files a second: decoded on a thread for each core, and so many batches at once that share the cores, each with
+    so many files under way, those of its next batches among them."""
     read = embedder.read_image if modality == "image" else embedder.read_sound
 
     def lane() -> tuple[int, float]:
@@ -194,7 +212,7 @@ def in_process(
         done, place = -size, 0  # the first batch warms up
         begin = time.perf_counter()
         while done < 0 or time.perf_counter() - begin < seconds:
-            while len(waiting) < 3 * size:
+            while len(waiting) < most:
                 waiting.append(pool.submit(read, files[place % len(files)]))
                 place += 1
             embedder.embed_packed([waiting.popleft().result() for _ in range(size)], modality)
@@ -209,7 +227,7 @@ def in_process(
 
 
 @contextmanager
-def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
+def served(command: Sequence[str], huge_pages: bool = False) -> Iterator[tuple[str, int]]:
     """A server, stopped once it is ready: its address and its process."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -217,6 +235,8 @@ def served(command: Sequence[str]) -> Iterator[tuple[str, int]]:
     full = [part.format(port=port) for part in command]
     places = filter(None, (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    if not huge_pages:
+        environment.pop("GLIBC_TUNABLES", None)
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(full, start_new_session=True, stdout=said, stderr=said, env=environment)
         url = f"http://127.0.0.1:{port}"
@@ -314,18 +334,24 @@ def write_bodies(folder: Path, modality: Modality, files: Sequence[bytes]) -> li
 
 def show(modality: Modality, clients: Sequence[int], measured: Sequence[dict[str, Any]]) -> None:
     """A table of medians."""
-    rows = [row for row in measured if row["modality"] == modality]
-    top = statistics.median(row["rate"] for row in rows if row["name"] == "ceiling")
-    sent = statistics.median(row["sent"] for row in rows if row["name"] == "ceiling")
+    rows = [row for row in measured if row["modality"] == modality and row["name"] != "ceiling"]
+    ceilings = [row for row in measured if row["modality"] == modality and row["name"] == "ceiling"]
+
+    def of_ceilings(key: str, count: int) -> float:
+        return statistics.median(row[key] for row in ceilings if row["clients"] == count)
+
+    top, sent = of_ceilings("rate", 0), of_ceilings("sent", 0)
     print(f"\n{modality}s; ceiling {top:.1f}/s, while {sent:.1f}/s went to the empty server\n")
-    print("| clients | server | a second | of the ceiling | p50 ms | p99 ms | failed |")
-    print("|--:|---|--:|--:|--:|--:|--:|")
+    print("| clients | server | a second | of the ceiling | with as many files | p50 ms | p99 ms | failed |")
+    print("|--:|---|--:|--:|--:|--:|--:|--:|")
     for count in clients:
+        limited = of_ceilings("rate", count)
         for name in dict.fromkeys(row["name"] for row in rows if row["clients"] == count):
             mine = [row for row in rows if row["clients"] == count and row["name"] == name]
             rate, p50, p99 = (statistics.median(row[key] for row in mine) for key in ("rate", "p50_ms", "p99_ms"))
             failed = sum(row["refused"] + row["broken"] for row in mine)
-            print(f"| {count} | {name} | {rate:.1f} | {rate / top:.2f} | {p50:.0f} | {p99:.0f} | {failed:.0f} |")
+            shares = f"{rate / top:.2f} | {rate / limited:.2f}"
+            print(f"| {count} | {name} | {rate:.1f} | {shares} | {p50:.0f} | {p99:.0f} | {failed:.0f} |")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Whether the service survives overload and hostile clients.
 
-    python benchmarks/soak.py                # ten minutes; a model of preset small's size with random weights
-    python benchmarks/soak.py --minutes 1 --bundle runs/demo/model --json soak.json
-    python benchmarks/soak.py --apart        # half of the cores for the service, the others for the clients
+    python -m benchmarks.soak                # ten minutes; a model of preset small's size with random weights
+    python -m benchmarks.soak --minutes 1 --bundle runs/demo/model --json soak.json
+    python -m benchmarks.soak --apart        # half of the cores for the service, the others for the clients
 
 Starts `bma serve` and, in turns, measures what clients get from it that wait for their answers, and sends it twice that
 for two minutes, whatever it says, with hostile clients beside (`benchmarks/soaking/load.py`). Watches its memory,
@@ -13,8 +13,6 @@ with 1 where a goal is missed.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -22,43 +20,25 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from index.catalogue import Item
-from index.local import LocalCatalogue
+from benchmarks.soaking.service import ENVIRONMENT, FEW, Cores, halves, served, settled, started_on
+from benchmarks.soaking.stock import make_bundle, make_catalogue
 from service.pipeline.cores import cores
-from training.config import make_config
-from training.model.bundle import MODALITIES, Bundle, load_bundle
-from training.model.head import ClassHead
-from training.model.network import BMAModel
-from training.model.preprocess import Preprocessor
 
-Cores = Collection[int] | None
-
-ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 CLIENTS = 16  # of the closed loop, for each core of the service: enough to keep it at work, and too few to be refused
 OVERLOAD = 2.0  # times the capacity
 DEADLINE = 2.0  # seconds of each request
-STOCK = 2000  # items of the catalogue from the start
 ROUND = 120.0  # seconds of overload between two measurements of the capacity
 GOODPUT = 0.9  # of the capacity
 GROWTH = 1.1  # times the memory of the first minute
 GROWTH_SHORT = 1.5  # where the first minute is not over
-FEW = 8  # threads or files more than before the load
 REFUSALS = ("429", "503", "504")
-ENDING = 60.0  # seconds
 
 
 def main() -> int:
@@ -239,112 +219,6 @@ def listed(statuses: Mapping[str, int]) -> str:
     return ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items()))
 
 
-@dataclass
-class Service:
-    """A `bma serve` that runs."""
-
-    url: str
-    process: subprocess.Popen[str]
-    samples: list[dict[str, float]] = field(default_factory=list)
-
-    def sample(self) -> dict[str, float]:
-        """Bytes of resident memory (its workers' too), threads, open files."""
-        place = Path("/proc") / str(self.process.pid)
-        status = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
-        files = len(list((place / "fd").iterdir()))
-        return {
-            "memory": float(resident(self.process.pid)),
-            "threads": float(status["Threads"]),
-            "files": float(files),
-        }
-
-    @contextlib.contextmanager
-    def watched(self, every: float) -> Iterator[None]:
-        """Take a sample every few seconds."""
-        enough = threading.Event()
-
-        def watch() -> None:
-            while not enough.wait(every):
-                self.samples.append(self.sample())
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            enough.set()
-            thread.join()
-
-    def get(self, path: str) -> bytes:
-        """An answer's body."""
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
-            found: bytes = answer.read()
-        return found
-
-    def end(self) -> int:
-        """SIGTERM; the status that it ends with."""
-        self.process.terminate()
-        return self.process.wait(ENDING)
-
-
-@contextlib.contextmanager
-def served(bundle: Path, catalogue: Path, log: Path, cores: Cores = None) -> Iterator[Service]:
-    """A service on a free port, ready."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--model", str(bundle), "--index", str(catalogue)]
-    with log.open("w") as said:
-        with started_on(cores):
-            process = subprocess.Popen(
-                [*command, "--port", "0"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=said, text=True
-            )
-        try:
-            assert process.stdout is not None
-            words = process.stdout.readline().split()
-            if len(words) < 3:
-                raise SystemExit(f"bma serve did not start: {log.read_text()[-2000:]}")
-            service = Service(words[2], process)
-            service.get("/readyz")
-            yield service
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-
-def settled(service: Service, before: dict[str, float]) -> dict[str, float]:
-    """A sample of the service after its load, once its places are free and connections closed, or 40 s have passed."""
-    for _ in range(80):
-        lines = dict(line.rsplit(" ", 1) for line in service.get("/metrics").decode().splitlines() if line[0] != "#")
-        places = float(lines["bma_queue_items"]) + float(lines["bma_queue_bytes"])
-        places += float(lines["bma_requests_under_way"]) - 1  # the one that asks
-        found = {**service.sample(), "places": places}
-        if places == 0 and found["files"] <= before["files"] + FEW:
-            break
-        time.sleep(0.5)
-    return found
-
-
-def halves() -> tuple[set[int], set[int]]:
-    """The cores that this process may use, in two parts."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise SystemExit("--apart takes two cores or more; there is one")
-    return set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])
-
-
-@contextlib.contextmanager
-def started_on(cores: Cores) -> Iterator[None]:
-    """What is started within runs on these cores alone."""
-    if cores is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def load(url: str, *arguments: object, cores: Cores = None) -> dict[str, Any]:
     """Run clients in a process of their own; what they saw."""
     command = [sys.executable, "-m", "benchmarks.soaking.load", url, "--deadline", DEADLINE, *arguments]
@@ -378,65 +252,8 @@ def missing(url: str, runs: Sequence[dict[str, Any]]) -> list[str]:
     return wrong
 
 
-def make_bundle(folder: Path) -> Path:
-    """A bundle of preset small's size whose weights nobody trained, with class heads."""
-    config = make_config("small", [])
-    model, labels = BMAModel(config.model_config).eval(), tuple(f"class {number}" for number in range(10))
-    bundle = Bundle(model, Preprocessor(config.preprocess_config))
-    width = 2 * config.channels
-    for modality in MODALITIES:
-        bundle.heads[modality] = ClassHead(torch.randn(len(labels), width) / width, torch.zeros(len(labels)), labels)
-    bundle.save(folder)
-    return folder
-
-
-def make_catalogue(bundle: Path, folder: Path) -> Path:
-    """A catalogue with items, drawn at random, that share their content."""
-    loaded = load_bundle(bundle)
-    dimension = loaded.model.config.projection_dim
-    catalogue = LocalCatalogue.create(folder, loaded.fingerprint, dimension, folder)
-    content = b"of all items"
-    kept = hashlib.sha256(content).hexdigest()
-    vectors = np.random.default_rng(0).standard_normal((STOCK, dimension), np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    items = [
-        Item(f"stock-{number}", "image" if number % 2 else "sound", "", "text/plain", content=kept)
-        for number in range(STOCK)
-    ]
-    catalogue.put(items, vectors, {kept: content})
-    catalogue.close()
-    return folder
-
-
 def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
-
-
-def family(pid: int) -> list[int]:
-    """A process, those that it has started, and those that these have."""
-    children: dict[int, list[int]] = {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-        children.setdefault(parent, []).append(int(place.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process's family has, each page counted once; 0 where that can't be known."""
-    total = 0
-    for one in family(pid):
-        try:
-            lines = (Path("/proc") / str(one) / "smaps_rollup").read_text().splitlines()
-        except OSError:  # as above, or no Linux
-            continue
-        total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total
 
 
 if __name__ == "__main__":

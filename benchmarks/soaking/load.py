@@ -29,6 +29,7 @@ from benchmarks.soaking.shelf import Shelf
 
 KINDS = {"search": 40, "embed": 20, "classify": 20, "write": 20}  # of 100 requests
 HANG_UPS, RUBBISH = 0.008, 0.016  # for each request of the others
+LEAST = 2.0  # a second of either, so that a short or slow run has some
 SLOW = 10  # at once in their headers, and as many in their bodies
 
 
@@ -78,7 +79,7 @@ class Load:
         beside, slow = list[asyncio.Task[None]](), list[asyncio.Task[None]]()
         if hostile:
             kinds = ((HANG_UPS, self._hang_up), (RUBBISH, self._rubbish))
-            beside = [asyncio.create_task(self._every(often * rate, work, end)) for often, work in kinds]
+            beside = [asyncio.create_task(self._every(max(often * rate, LEAST), work, end)) for often, work in kinds]
             slow = [asyncio.create_task(self._slow(number % 2 == 0)) for number in range(2 * SLOW)]
         await asyncio.gather(self._every(rate, self._one, end), *beside)
         for task in slow:

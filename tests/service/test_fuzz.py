@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.soak import resident
+from benchmarks.soaking.service import resident
 from tests.conftest import BMA, ROOT, Server, wait_until_ready
 from tests.service.fuzz.originals import originals
 from tests.service.fuzz.run import Run

@@ -14,7 +14,7 @@ from benchmarks.soak import goals
 
 ROOT = Path(__file__).parents[2]
 Measured = dict[str, Any]
-SOAK = [sys.executable, "benchmarks/soak.py", "--minutes", "0.13", "--short"]
+SOAK = [sys.executable, "-m", "benchmarks.soak", "--minutes", "0.13", "--short"]
 
 
 @pytest.fixture(scope="module")

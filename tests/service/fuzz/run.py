@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from benchmarks.soak import resident
+from benchmarks.soaking.service import resident
 from service.problems import KINDS, MEDIA_TYPE, OPENAI_PATHS, URN
 from tests.service.fuzz.originals import Original
 from tests.service.fuzz.request import Request, good_request, make_request
