@@ -7,7 +7,10 @@ of the service and of each of its workers; the tests hold these to it.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+ONEDNN_BLOCK = 16  # channels that oneDNN takes at once, 8 with AVX2
 
 
 class BasicBlock(nn.Module):
@@ -94,8 +97,23 @@ def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.
     downsample = None
     if stride != 1 or in_channels != out_channels:
         downsample = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
+            _Shortcut(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
             nn.BatchNorm2d(out_channels),
         )
     first = BasicBlock(in_channels, out_channels, stride, downsample)
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
+
+
+class _Shortcut(nn.Conv2d):
+    """A 1 × 1 convolution with a stride.
+
+    oneDNN writes past its buffer for the gradient of one with fewer input channels than a block, and has it wrong
+    (uxlfoundation/oneDNN#6035), so there what the stride leaves out is dropped before.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float `[N, in_channels, H, W]` to float `[N, out_channels, H / stride, W / stride]`, rounded up."""
+        if self.in_channels >= ONEDNN_BLOCK:
+            return super().forward(x)
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight)
