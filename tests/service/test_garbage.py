@@ -26,6 +26,7 @@ from training.model.media.source import MediaError
 
 KEEPERS = (Upload, Waiting, MultiPartParser, MediaError, json.JSONDecodeError)  # of a body, or of frames that have it
 RUBBISH = bytes(range(256)) * 400
+LARGE = 8000  # pixels a side of a picture that nothing decodes in a millisecond
 SOON = 30.0  # seconds
 
 
@@ -62,9 +63,9 @@ def freed(before: Counter[str]) -> bool:
     return not kept() - before
 
 
-def picture() -> bytes:
+def picture(width: int = 60, height: int = 40) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (60, 40), "green").save(out, "PNG")
+    Image.new("RGB", (width, height), "green").save(out, "PNG")
     return out.getvalue()
 
 
@@ -91,7 +92,7 @@ ASKED: dict[str, tuple[Callable[[httpx.Client], int], int]] = {
     "a picture": (lambda client: embedding(client, picture()), 200),
     "no picture": (lambda client: embedding(client, RUBBISH), 415),
     "a picture that breaks off": (lambda client: embedding(client, picture()[:60]), 422),
-    "too late": (lambda client: embedding(client, RUBBISH, **{"x-deadline-ms": "1"}), 504),
+    "too late": (lambda client: embedding(client, picture(LARGE, LARGE), **{"x-deadline-ms": "1"}), 504),
     "no form": (lambda client: client.post("/v1/embed", content=RUBBISH).status_code, 422),
     "a form that is none": (
         lambda client: (

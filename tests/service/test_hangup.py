@@ -140,9 +140,12 @@ def test_nohup_in_a_shell_whose_window_is_closed(bundle_folder: Path, images: li
     log, process = tmp_path / "log", tmp_path / "process"
     serve = shlex.join([*SERVE, "--model", str(bundle_folder)])
     master, slave = os.openpty()
-    bash = ["sh", "-c", 'exec bash --norc -i < "$0" > "$0" 2>&1', os.ttyname(slave)]
-    with subprocess.Popen(bash, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL) as shell:
+    bash = ["sh", "-c", 'exec bash --noprofile -l -i < "$0" > "$0" 2>&1', os.ttyname(slave)]
+    environment = {**os.environ, "HOME": str(tmp_path)}  # without anybody's .bash_logout
+    with subprocess.Popen(bash, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL, env=environment) as shell:
         os.close(slave)
+        # it may read that its terminal is at its end before it hears SIGHUP, and then it only leaves
+        os.write(master, b"shopt -s huponexit\n")
         os.write(master, f"nohup {serve} > {log} 2>&1 & echo $! > {process}\n".encode())
         try:
             until(lambda: log.exists() and "serving on " in log.read_text(), log)
