@@ -1,4 +1,4 @@
-"""The command line's parser: options go by their whole names, and of a misspelt one it says which may be meant."""
+"""The command line's parser: options go by their whole names, and of a misspelt word it says which may be meant."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ class Parser(argparse.ArgumentParser):
         if left:
             self.error(f"this is too much: {' '.join(left)}")
         return parsed, left
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = get_close_matches(str(value), map(str, action.choices or ()), 1)
+            if near:
+                error.message += f"; did you mean {near[0]}?"
+            raise
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
         """Options that are none; of a parser with commands those before the command, as what follows is its own."""

@@ -31,6 +31,8 @@ def make_parser() -> Parser:
         ("study --data x --zzz", "there is no option --zzz; bma study --help lists those that there are"),
         ("study --data x -q", "bma study: error: this is too much: -q"),
         ("study", "the following arguments are required: --data"),
+        ("stdy --data x", "; did you mean study?"),
+        ("zzz --data x", "bma: error: argument command: invalid choice: 'zzz'"),
         ("--dbug study --data x", "bma: error: there is no option --dbug; did you mean --debug?"),
     ],
 )
