@@ -298,12 +298,14 @@ def test_lanes_that_are_killed_are_replaced(laned: Engine, images: list[bytes]) 
 
     def kill() -> None:
         while not over.wait(0.1):
-            for worker in laned._models._idle[-1:] if laned._models else []:  # one: a batch that loses two has failed
-                with contextlib.suppress(ValueError, ProcessLookupError):  # it has been let go since
-                    os.kill(pid := worker._process.pid, signal.SIGKILL)
-                    killed.append(pid)
-                    while not gone(pid):  # the next batch meets none that is half ended
-                        time.sleep(0.001)
+            for workers in [laned._models] if laned._models else []:
+                with workers._lock:  # none takes it meanwhile: a batch that loses two has failed
+                    for worker in workers._idle[-1:]:
+                        with contextlib.suppress(ProcessLookupError):  # nothing was asked since the last one
+                            os.kill(pid := worker._process.pid, signal.SIGKILL)
+                            killed.append(pid)
+                            while not gone(pid):  # the next batch meets none that is half ended
+                                time.sleep(0.001)
 
     with served(laned) as client:
         killer = threading.Thread(target=kill)
