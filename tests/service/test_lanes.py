@@ -313,7 +313,7 @@ def test_lanes_that_are_killed_are_replaced(laned: Engine, images: list[bytes]) 
         try:
             statuses: list[int] = []
             end = time.monotonic() + SOON
-            while len(statuses) < 40 or (len(killed) < 4 and time.monotonic() < end):
+            while len(statuses) < 12 or (len(killed) < 4 and time.monotonic() < end):
                 statuses.append(client.post("/v1/embed", files={"image": images[0]}).status_code)
         finally:
             over.set()
