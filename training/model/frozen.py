@@ -15,9 +15,10 @@ from training.model.encoder import BasicBlock, ResNet
 class FrozenResNet(nn.Module):
     """A `ResNet` in eval mode, which gives the same features up to rounding in fewer and larger steps.
 
-    Batch norms are folded into the convolutions before them, the weights lie in the order in which oneDNN reads them,
-    and a ReLU or the sum of a residual block is the last step of its convolution. That is what TorchInductor makes of
-    the encoder with `freezing` on, by the same operations of torch, without a compiler and at once.
+    Batch norms are folded into the convolutions before them, in bfloat16 the weights lie in the order in which oneDNN
+    reads them, and a ReLU or the sum of a residual block is the last step of its convolution. That is what
+    TorchInductor makes of the encoder with `freezing` on, by the same operations of torch, without a compiler and at
+    once.
 
     Args:
         encoder: left as it is.
@@ -74,7 +75,7 @@ class _FrozenBlock(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """A convolution with a bias, its weight packed. Terms are rounded to its dtype, sums are in float32."""
+    """A convolution with a bias. Terms are rounded to its dtype, sums are in float32."""
 
     def __init__(self, folded: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
@@ -82,7 +83,9 @@ class _Convolution(nn.Module):
         self.dtype = dtype
         self.geometry = (list(folded.padding), list(folded.stride), list(folded.dilation), folded.groups)
         weight = self._weight(folded.weight.detach()).contiguous(memory_format=torch.channels_last)
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *self.geometry, [])
+        if dtype == torch.bfloat16:  # float32's order depends on the input's shape, and out of another one it is slow
+            weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *self.geometry, [])
+        self.weight = weight
         self.bias = folded.bias.detach().float()
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
