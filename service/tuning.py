@@ -29,7 +29,7 @@ def tune(
     """Choose how each modality is computed and how large its batches are.
 
     Args:
-        embedder: loses the frozen encoders that are slower here than the model's own.
+        embedder: loses the frozen encoders that are clearly slower here than the model's own.
         batchers: get their sizes, of which theirs are the first that are tried.
         batch_size: of all batches; measured where None.
         start: called once the encoders are chosen, for what computes batches in the place of the embedder.

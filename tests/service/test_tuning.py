@@ -153,3 +153,14 @@ def test_the_faster_of_two_ways() -> None:
 
     assert is_faster(quick, slow)
     assert not is_faster(slow, quick)
+
+
+@pytest.mark.parametrize(("took", "faster"), [(0.8, True), (0.95, False), (1.0, False), (1.2, False)])
+def test_what_is_faster_by_little_is_not(clock: Clock, took: float, faster: bool) -> None:
+    def ours() -> None:
+        clock.now += took
+
+    def theirs() -> None:
+        clock.now += 1.0
+
+    assert is_faster(ours, theirs) is faster
