@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -44,8 +45,8 @@ SHAPES = [(image_encoder, (1, 3, 64, 64)), (image_encoder, (5, 3, 37, 50)), (sou
 
 @pytest.mark.parametrize(("make", "shape"), SHAPES)
 @pytest.mark.parametrize("channels", [32, 128])
-def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channels: int) -> None:
-    encoder = worn(make(channels))  # type: ignore[operator]
+def test_features_are_the_encoders(make: Callable[[int], ResNet], shape: tuple[int, ...], channels: int) -> None:
+    encoder = worn(make(channels))
     x = torch.randn(shape)
     exact = reference(encoder, x)
     with torch.inference_mode():
@@ -59,9 +60,9 @@ def test_features_are_the_encoders(make: object, shape: tuple[int, ...], channel
 @pytest.mark.parametrize(("make", "shape"), SHAPES)
 @pytest.mark.parametrize("channels", [32, 128])
 def test_features_are_the_encoders_but_for_bfloat16s_rounding(
-    make: object, shape: tuple[int, ...], channels: int
+    make: Callable[[int], ResNet], shape: tuple[int, ...], channels: int
 ) -> None:
-    encoder = worn(make(channels))  # type: ignore[operator]
+    encoder = worn(make(channels))
     x = torch.randn(shape)
     with torch.inference_mode():
         found = FrozenResNet(encoder, torch.bfloat16)(x)
