@@ -102,7 +102,9 @@ def test_sizes_are_measured_with_what_will_compute(own: Embedder, clock: Clock) 
         (lambda size: 0.0001 * size**2, 16, 1),
         (lambda size: 0.002 * size if size <= 8 else 0.005 * size, 16, 8),
         (lambda size: 0.005 * size, 16, 16),
-        (lambda size: 0.1 * size**2, 16, 16),  # there is no time to try any other
+        (lambda size: 0.01 * size, 16, 16),  # there is no time to try any other
+        (lambda size: 0.05 * size, 16, 8),  # nor for who would have to wait for a longer batch
+        (lambda size: 3.0 * size, 16, 1),
     ],
 )
 @pytest.mark.parametrize("starts", [0.0, 3.0])
@@ -116,7 +118,7 @@ def test_the_size_that_gives_the_most(
         tried.append(size)
 
     assert sizing.measure_batch(run, default) == best
-    assert clock.now - starts < sizing.BUDGET + 2 * cost(default)
+    assert clock.now - starts < sizing.BUDGET + 2 * cost(1) + cost(default)
 
 
 def test_trying_half_the_default_of_a_lane_fits_at_the_papers_size(clock: Clock) -> None:
@@ -127,7 +129,7 @@ def test_trying_half_the_default_of_a_lane_fits_at_the_papers_size(clock: Clock)
         tried.add(size)
 
     assert sizing.measure_batch(run, sizing.DEFAULT_LANE) == sizing.DEFAULT_LANE
-    assert tried == {16, 8}
+    assert tried == {1, 16, 8}
 
 
 def test_a_model_that_cannot_compute_is_left_to_the_self_test(
