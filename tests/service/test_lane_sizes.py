@@ -16,6 +16,7 @@ import torch
 from service import engine as engine_module
 from service.engine import Engine
 from service.limits import Limits
+from service.pipeline import sizing
 from service.pipeline.capacity import Capacity
 from service.pipeline.lane import Lane
 from service.pipeline.worker import Workers
@@ -55,6 +56,13 @@ def test_a_long_sound_goes_through_a_lane_in_batches_of_the_size(
     assert found.z[0, 0] == 2
 
 
+@pytest.fixture
+def time_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, the start has time to try sizes."""
+    monkeypatch.setattr(sizing, "perf_counter", lambda: 0.0)
+
+
+@pytest.mark.usefixtures("time_for_all")
 def test_sizes_are_measured_in_a_lane(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, int, int]] = []
 
@@ -73,6 +81,7 @@ def test_sizes_are_measured_in_a_lane(embedder: Embedder, monkeypatch: pytest.Mo
     assert {threads for *_, threads in asked} == {2}
 
 
+@pytest.mark.usefixtures("time_for_all")
 @pytest.mark.parametrize("ends", ["crash", "hang"])
 def test_a_lane_that_ends_while_sizes_are_measured_costs_the_measure_alone(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ends: str

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.model.encoder import BasicBlock, ResNet
+from training.model.winograd import Winograd, tiles
 
 
 class FrozenResNet(nn.Module):
@@ -60,8 +61,8 @@ class _FrozenBlock(nn.Module):
 
     def __init__(self, block: BasicBlock, dtype: torch.dtype) -> None:
         super().__init__()
-        self.first = _Convolution(_folded(block.conv1, block.bn1), dtype)
-        self.second = _Convolution(_folded(block.conv2, block.bn2), dtype)
+        self.first = _convolution(_folded(block.conv1, block.bn1), dtype)
+        self.second = _convolution(_folded(block.conv2, block.bn2), dtype)
         self.shortcut: _Convolution | None = None
         if block.downsample is not None:
             convolution, norm = block.downsample
@@ -107,6 +108,40 @@ class _Convolution(nn.Module):
 
     def _terms(self, x: Tensor) -> Tensor:
         return x.to(self.dtype)
+
+
+class _Tiled(_Convolution):
+    """A convolution in float32 that computes maps of enough tiles by `Winograd`."""
+
+    CHANNELS = 128, 256  # with fewer, sums before and after outweigh what is saved; with more, weights take 38 MB each
+    ENOUGH = 16  # in a batch; of fewer each reads too much of the weights
+
+    def __init__(self, folded: nn.Conv2d) -> None:
+        super().__init__(folded, torch.float32)
+        self.winograd = Winograd(folded)
+
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        return self.winograd(x, relu) if self._enough(x) else super().forward(x, relu)
+
+    def added_to(self, shortcut: Tensor, x: Tensor) -> Tensor:
+        if not self._enough(x):
+            return super().added_to(shortcut, x)
+        shortcut += self.winograd(x)
+        return shortcut.relu_()
+
+    def _enough(self, x: Tensor) -> bool:
+        count, _, height, width = x.shape
+        return count * tiles(height) * tiles(width) >= self.ENOUGH
+
+
+def _convolution(folded: nn.Conv2d, dtype: torch.dtype) -> _Convolution:
+    """Of a block, 3 × 3: whichever way is fastest."""
+    fewest, most = _Tiled.CHANNELS
+    fits = folded.stride == (1, 1) and fewest <= folded.in_channels <= most
+    # where it was measured: others have instructions for more at once, and by those less may be won
+    if fits and dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return _Tiled(folded)
+    return _Convolution(folded, dtype)
 
 
 class _Split(_Convolution):

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from training.model import frozen
 from training.model.bundle import Bundle
 from training.model.embedder import Embedder
 from training.model.encoder import ResNet, image_encoder, sound_encoder
 from training.model.frozen import FrozenResNet, max_pool
+from training.model.winograd import Winograd
 
 BF16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
 needs_bf16 = pytest.mark.skipif(not BF16, reason="oneDNN has no bfloat16 on this processor")
@@ -53,6 +55,40 @@ def test_features_are_the_encoders(make: Callable[[int], ResNet], shape: tuple[i
         found = FrozenResNet(encoder, torch.float32)(x)
     assert found.dtype == torch.float32
     assert found.shape == (shape[0], channels)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-3, atol=1e-4 * float(exact.abs().median()))
+
+
+@pytest.mark.parametrize(
+    ("capability", "make", "shape", "often"),
+    [
+        ("AVX2", image_encoder, (4, 3, 96, 96), 6),
+        ("AVX2", sound_encoder, (5, 1, 75, 100), 2),
+        ("AVX2", image_encoder, (2, 3, 96, 64), 0),  # too few tiles
+        ("AVX512", image_encoder, (4, 3, 96, 96), 0),
+    ],
+)
+def test_features_are_the_encoders_by_winograds_algorithm(
+    capability: str,
+    make: Callable[[int], ResNet],
+    shape: tuple[int, ...],
+    often: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    taken: list[torch.Size] = []
+
+    class Counted(Winograd):
+        def __call__(self, x: Tensor, relu: bool = False) -> Tensor:
+            taken.append(x.shape)
+            return super().__call__(x, relu)
+
+    monkeypatch.setattr(frozen, "Winograd", Counted)
+    encoder = worn(make(512))
+    x = torch.randn(shape)
+    exact = reference(encoder, x)
+    with torch.inference_mode():
+        found = FrozenResNet(encoder, torch.float32)(x)
+    assert len(taken) == often
     torch.testing.assert_close(found.double(), exact, rtol=1e-3, atol=1e-4 * float(exact.abs().median()))
 
 
