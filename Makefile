@@ -32,7 +32,7 @@ demo: .venv/.run
 	.venv/bin/bma demo $(if $(filter no,$(SERVE)),--no-serve) $(if $(PORT),--port $(PORT))
 
 test: lint
-	.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.test
 	.venv/bin/ruff check .

@@ -19,6 +19,8 @@ from index.milvus import MilvusCatalogue
 from index.milvus_address import Address
 from tests.index.conditions import NASTY, filters, holds, items, passes
 
+pytestmark = pytest.mark.long
+
 QUERY = np.array([[0.6, 0.8]], np.float32)
 MODALITIES: tuple[Modality, ...] = ("image", "sound")
 

@@ -15,6 +15,8 @@ import pytest
 
 from tests.conftest import Bma
 
+pytestmark = pytest.mark.long
+
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
 TONES = {"red": 400.0, "blue": 2000.0}
 TINY = ("steps=8", "batch_size=4", "width=0.0625", "slots=8", "image_size=32", "checkpoint_every=8")

@@ -35,6 +35,8 @@ from tests.service.test_worker import gone
 from training.model.embedder import Embedder, Embedding
 from training.model.memory import Modality
 
+pytestmark = pytest.mark.long
+
 LANES = 3
 Made = Callable[..., Executor]
 

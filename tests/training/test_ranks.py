@@ -117,6 +117,8 @@ def test_ranks_that_have_parted_leave_no_thread_behind_that_could_abort_them(
     code = f"""
 from pathlib import Path
 from service.cli import main
+
+pytestmark = pytest.mark.long
 main({train_command(tiny_data, tmp_path / "run", tiny_config(steps=2))[2:]})
 print("left:", *(Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()))
 """

@@ -21,6 +21,8 @@ from training.config import TrainingConfig
 from training.data.packed import PackedData
 from training.run import train
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 STEPS = 150
 TinyConfig = Callable[..., TrainingConfig]

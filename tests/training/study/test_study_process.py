@@ -14,6 +14,8 @@ import pytest
 
 from training.evaluate import FORMAT
 
+pytestmark = pytest.mark.long
+
 StudyTiny = Callable[..., int]
 
 
