@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 BUDGET = 0.5  # seconds; a lane's default of the paper's size takes 0.1 in bfloat16, and to try half of it 0.3
-LONGEST = 0.5  # seconds of a batch: who comes a moment after it has begun waits for its end
+LONGEST = 1.0  # seconds of a batch: who comes a moment after it has begun waits for its end
 GAIN = 1.1  # times as fast, or the default stays: what differs by less is noise
 LARGEST = 64
 DEFAULT = 4

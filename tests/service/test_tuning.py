@@ -103,7 +103,7 @@ def test_sizes_are_measured_with_what_will_compute(own: Embedder, clock: Clock) 
         (lambda size: 0.002 * size if size <= 8 else 0.005 * size, 16, 8),
         (lambda size: 0.005 * size, 16, 16),
         (lambda size: 0.01 * size, 16, 16),  # there is no time to try any other
-        (lambda size: 0.05 * size, 16, 8),  # nor for who would have to wait for a longer batch
+        (lambda size: 0.1 * size, 16, 8),  # nor for who would have to wait for a longer batch
         (lambda size: 3.0 * size, 16, 1),
     ],
 )
