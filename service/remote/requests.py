@@ -66,7 +66,7 @@ def search(
 ) -> Request[list[Found]]:
     """Items of a modality that match."""
     parameters = {"k": k, **_filter(filter), **_flags(windows=windows, explain=explain)}
-    return Request("POST", f"/v1/search/{target}", _results(Found), parameters, files=_parts(image, sound))
+    return Request("POST", f"/v1/search/{target}", _results(Found), parameters, files=_given(image, sound))
 
 
 def classify(
@@ -75,13 +75,13 @@ def classify(
     """Classes."""
     named = {"labels": _several(labels), "prototypes": prototypes} if labels else {}
     parameters = {**named, **_flags(windows=windows, explain=explain)}
-    return Request("POST", "/v1/classify", _results(Classified), parameters, files=_parts(image, sound))
+    return Request("POST", "/v1/classify", _results(Classified), parameters, files=_given(image, sound))
 
 
 def embed(image: Files, sound: Files, include: str, windows: bool) -> Request[list[Embedded]]:
     """Vectors."""
     parameters = {"include": include, **_flags(windows=windows)}
-    return Request("POST", "/v1/embed", _results(Embedded), parameters, files=_parts(image, sound))
+    return Request("POST", "/v1/embed", _results(Embedded), parameters, files=_given(image, sound))
 
 
 def add(
@@ -92,7 +92,7 @@ def add(
     if metadata is not None:
         fields["metadata"] = json.dumps(metadata)
     key = {"Idempotency-Key": f'"{uuid.uuid4()}"'}
-    return Request("POST", "/v1/items", _results(Added), fields=fields, files=_parts(image, sound), headers=key)
+    return Request("POST", "/v1/items", _results(Added), fields=fields, files=_given(image, sound), headers=key)
 
 
 def replace(
@@ -191,6 +191,12 @@ def _several(values: Any) -> list[Any]:
 
 def _files(values: Any) -> list[Any]:
     return _several(values) if hasattr(values, "__iter__") else [values]  # of what is no file `_part` says so
+
+
+def _given(image: Files, sound: Files) -> list[tuple[str, tuple[str, bytes]]]:
+    if not (parts := _parts(image, sound)):
+        raise ValueError("there is no file; give one or several with image= or sound=")
+    return parts
 
 
 def _parts(image: Files, sound: Files) -> list[tuple[str, tuple[str, bytes]]]:

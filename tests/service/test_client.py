@@ -58,8 +58,9 @@ def test_errors_are_exceptions_with_the_services_words(client: Client) -> None:
     assert caught.value.problem["type"] == "urn:bma:problem:empty-media"
     with pytest.raises(ServiceError, match="There is no item 'nope'"):
         client.item("nope")
-    with pytest.raises(ServiceError, match="no file"):
-        client.embed()
+    for nothing in (client.embed, client.classify, client.add, client.search_images):
+        with pytest.raises(ValueError, match="give one or several with image= or sound="):
+            nothing()
 
 
 def test_items_are_added_replaced_and_deleted(shelf: httpx.Client, demo_folder: Path) -> None:

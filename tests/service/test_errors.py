@@ -262,6 +262,15 @@ def test_a_field_that_a_path_does_not_have_is_told_and_nothing_added(shelf: http
     assert problem(answer, 422, "invalid-request") == "There is no form field 'file' here; it takes 'image', 'sound'."
 
 
+def test_a_parameter_in_the_wrong_place_is_told_the_right_one(http: httpx.Client, images: list[bytes]) -> None:
+    answer = http.post("/v1/classify", files={"image": images[0]}, data={"labels": "boat"})
+    told = "'labels' is no form field here; send it as a query parameter."
+    assert problem(answer, 422, "invalid-request") == told
+    answer = http.post("/v1/items?label=boat", files={"image": images[0]})
+    told = "'label' is no query parameter here; send it as a form field."
+    assert problem(answer, 422, "invalid-request") == told
+
+
 def test_a_cursor_of_nobody_says_where_there_are_some(http: httpx.Client) -> None:
     told = problem(http.get("/v1/items?cursor=bad"), 422, "invalid-request")
     assert told == "query 'cursor': is not one of this catalogue; take the one of the answer before, or leave it out."

@@ -126,7 +126,7 @@ def test_a_bundle_that_fails_leaves_the_service_as_it_was(
             for target, words in (
                 (broken_bundle, "was made with another model"),
                 (other_bundle, f"'bma index rebuild {empty_catalogue} --model BUNDLE'"),
-                (tmp_path / "gone", f"{tmp_path / 'gone'} is not a bundle's folder"),
+                (tmp_path / "gone", f"{tmp_path / 'gone'} does not exist"),
             ):
                 point(link, target)
                 answer = client.post("/v1/admin/reload")

@@ -114,7 +114,9 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     path = Path(path)
     if not path.is_dir():
-        raise BundleError(f"{path} is not a bundle's folder; train one with 'bma train' or 'bma demo'")
+        _check_run(path, path.parent)
+        wrong = "is not a bundle's folder;" if path.exists() else "does not exist; check the path, or"
+        raise BundleError(f"{path} {wrong} train one with 'bma train' or 'bma demo'")
     config = _read_config(path / CONFIG)
     try:
         given = _section(config, "model", path)
@@ -152,12 +154,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} can't be read as JSON ({error}); copy or train the bundle again") from None
-    if (file.parent / "model" / file.name).is_file():
-        raise BundleError(f"{file.parent} is a run, not a bundle; the bundle is {file.parent / 'model'}")
-    if isinstance(config, dict) and "data_fingerprint" in config:
-        raise BundleError(
-            f"{file.parent} is a run that is not finished; the bundle will be {file.parent / 'model'}, once it is"
-        )
+    _check_run(file.parent, file.parent)
     if not isinstance(config, dict) or config.get("schema") not in (1, SCHEMA):
         schema = config.get("schema") if isinstance(config, dict) else None
         raise BundleError(
@@ -165,6 +162,21 @@ def _read_config(file: Path) -> dict[str, Any]:
             "use the version that wrote the bundle, or train it again"
         )
     return config
+
+
+def _check_run(path: Path, run: Path) -> None:
+    """Refuse a path that is meant for the bundle of a run: the run's folder, or what is not in it."""
+    bundle = run / "model"
+    if (bundle / CONFIG).is_file():
+        raise BundleError(f"{path} is not a bundle; name {bundle}, the bundle of this run")
+    try:
+        config = json.loads((run / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return
+    if isinstance(config, dict) and "data_fingerprint" in config:
+        raise BundleError(
+            f"{path} is not a bundle, as its run has not ended; go on with 'bma train --resume', and name {bundle}"
+        )
 
 
 def _check_opens(file: Path, remedy: str) -> None:

@@ -32,7 +32,11 @@ def refusal(path: Path) -> str:
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
-    assert message.split(";")[-1].strip().startswith(("copy ", "train ", "use ", "the folder ", "the bundle "))
+    assert (
+        message.split(";")[-1]
+        .strip()
+        .startswith(("copy ", "train ", "use ", "the folder ", "name ", "check ", "go on "))
+    )
     return message
 
 
@@ -190,8 +194,9 @@ def test_an_empty_folder_is_filled(bundle: Bundle, tmp_path: Path) -> None:
 def test_what_is_no_folder_says_how_to_get_a_bundle(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.touch()
-    for path in (tmp_path / "nothing", file):
-        assert refusal(path) == f"{path} is not a bundle's folder; train one with 'bma train' or 'bma demo'"
+    other = tmp_path / "nothing"
+    assert refusal(file) == f"{file} is not a bundle's folder; train one with 'bma train' or 'bma demo'"
+    assert refusal(other) == f"{other} does not exist; check the path, or train one with 'bma train' or 'bma demo'"
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, HEADS])
@@ -249,15 +254,18 @@ def test_a_runs_folder_says_where_its_bundle_is(saved: Path) -> None:
     run.mkdir()
     (run / CONFIG).write_text('{"preset": "small"}')
     saved.rename(run / "model")
-    assert refusal(run) == f"{run} is a run, not a bundle; the bundle is {run / 'model'}"
+    for path in (run, run / "modle"):
+        assert refusal(path) == f"{path} is not a bundle; name {run / 'model'}, the bundle of this run"
     load_bundle(run / "model")
 
 
 def test_a_run_that_is_not_finished_is_told_from_a_bundle_of_another_version(tmp_path: Path) -> None:
     (tmp_path / CONFIG).write_text('{"preset": "small", "data_fingerprint": "f"}')
-    assert refusal(tmp_path) == (
-        f"{tmp_path} is a run that is not finished; the bundle will be {tmp_path / 'model'}, once it is"
-    )
+    for path in (tmp_path, tmp_path / "model"):
+        assert refusal(path) == (
+            f"{path} is not a bundle, as its run has not ended; go on with 'bma train --resume', "
+            f"and name {tmp_path / 'model'}"
+        )
 
 
 @pytest.mark.parametrize("text", ["[]", "3", '"schema"', "null"])
