@@ -21,11 +21,11 @@ from training.model.device import DeviceError
 from training.ranks import Ranks, join_ranks
 from training.run_folder import RunFolder
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 RANK = Path(__file__).with_name("rank.py")
 TinyConfig = Callable[..., TrainingConfig]
-
-
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
@@ -118,7 +118,6 @@ def test_ranks_that_have_parted_leave_no_thread_behind_that_could_abort_them(
 from pathlib import Path
 from service.cli import main
 
-pytestmark = pytest.mark.long
 main({train_command(tiny_data, tmp_path / "run", tiny_config(steps=2))[2:]})
 print("left:", *(Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()))
 """
