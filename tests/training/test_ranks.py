@@ -26,6 +26,7 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent.parent
 RANK = Path(__file__).with_name("rank.py")
 TinyConfig = Callable[..., TrainingConfig]
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 

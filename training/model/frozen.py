@@ -61,8 +61,8 @@ class _FrozenBlock(nn.Module):
 
     def __init__(self, block: BasicBlock, dtype: torch.dtype) -> None:
         super().__init__()
-        self.first = _convolution(_folded(block.conv1, block.bn1), dtype)
-        self.second = _convolution(_folded(block.conv2, block.bn2), dtype)
+        self.first = _block_convolution(_folded(block.conv1, block.bn1), dtype)
+        self.second = _block_convolution(_folded(block.conv2, block.bn2), dtype)
         self.shortcut: _Convolution | None = None
         if block.downsample is not None:
             convolution, norm = block.downsample
@@ -134,8 +134,8 @@ class _Tiled(_Convolution):
         return count * tiles(height) * tiles(width) >= self.ENOUGH
 
 
-def _convolution(folded: nn.Conv2d, dtype: torch.dtype) -> _Convolution:
-    """Of a block, 3 × 3: whichever way is fastest."""
+def _block_convolution(folded: nn.Conv2d, dtype: torch.dtype) -> _Convolution:
+    """One of 3 × 3 in whichever way is fastest."""
     fewest, most = _Tiled.CHANNELS
     fits = folded.stride == (1, 1) and fewest <= folded.in_channels <= most
     # where it was measured: others have instructions for more at once, and by those less may be won

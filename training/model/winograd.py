@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 TILE = 4  # outputs on a side of a tile
 POINTS = TILE + 2  # inputs on a side; the last two are the next tile's first
-# A and G transposed are the paper's; its B is in `_to_points`
-A = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+# the paper's Aᵀ and G; its Bᵀ is what `_to_points` multiplies by
+AT = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 G = torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]).double() / 24
 ALL_ONES = POINTS + 1  # the point that counts once in each of a tile's outputs
 
@@ -31,7 +31,7 @@ class Winograd:
         points = torch.einsum("ik,ockl,jl->ijco", G, weight, G)
         self.weight = points.reshape(POINTS**2, convolution.in_channels, convolution.out_channels).float()
         self.bias = convolution.bias.detach().float()
-        self._to_outputs = torch.kron(A, A).float()
+        self._to_outputs = torch.kron(AT, AT).float()
 
     def __call__(self, x: Tensor, relu: bool = False) -> Tensor:
         """Float32 `[N, in_channels, H, W]` to float32 `[N, out_channels, H, W]`, channels last."""
@@ -68,7 +68,7 @@ def _shifted(x: Tensor, dim: int, count: int) -> list[Tensor]:
 
 
 def _to_points(d: Sequence[Tensor], out: Tensor) -> None:
-    """The paper's Bᵀd along one dimension, in 16 sums."""
+    """The paper's Bᵀd along one dimension, in 12 sums."""
     torch.add(d[4], d[2], alpha=-5, out=out[0]).add_(d[0], alpha=4)
     torch.add(d[5], d[3], alpha=-5, out=out[5]).add_(d[1], alpha=4)
     even, odd = torch.add(d[4], d[2], alpha=-4, out=out[1]), torch.add(d[3], d[1], alpha=-4)
